@@ -1,0 +1,60 @@
+// Convolution on the CPU: picks the way each shape is computed.
+#include "kernels/conv2d.h"
+
+namespace basin {
+
+template <>
+int64_t Conv2dForward<double>::workspace_bytes() const {
+  return 0;
+}
+template <>
+int64_t Conv2dBackwardData<double>::workspace_bytes() const {
+  return 0;
+}
+template <>
+int64_t Conv2dBackwardWeights<double>::workspace_bytes() const {
+  return 0;
+}
+template <>
+int64_t Conv2dForward<float>::workspace_bytes() const {
+  return 0;
+}
+template <>
+int64_t Conv2dBackwardData<float>::workspace_bytes() const {
+  return 0;
+}
+template <>
+int64_t Conv2dBackwardWeights<float>::workspace_bytes() const {
+  return 0;
+}
+
+namespace cpu {
+
+template <>
+void run(const Conv2dForward<double>& call) {
+  conv2d_forward_naive(call);
+}
+template <>
+void run(const Conv2dBackwardData<double>& call) {
+  conv2d_backward_data_naive(call);
+}
+template <>
+void run(const Conv2dBackwardWeights<double>& call) {
+  conv2d_backward_weights_naive(call);
+}
+
+template <>
+void run(const Conv2dForward<float>& call) {
+  conv2d_forward_naive(call);
+}
+template <>
+void run(const Conv2dBackwardData<float>& call) {
+  conv2d_backward_data_naive(call);
+}
+template <>
+void run(const Conv2dBackwardWeights<float>& call) {
+  conv2d_backward_weights_naive(call);
+}
+
+}  // namespace cpu
+}  // namespace basin
