@@ -24,7 +24,9 @@ namespace {
 
 constexpr int64_t kAlignment = 256;
 
-int64_t round_up(int64_t bytes) { return (bytes + kAlignment - 1) / kAlignment * kAlignment; }
+int64_t round_up(int64_t bytes) {
+  return (bytes + kAlignment - 1) / kAlignment * kAlignment;
+}
 
 int64_t physical_memory() {
   return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
@@ -53,8 +55,8 @@ StepArena::StepArena(int64_t limit_bytes)
     : limit_(round_up(limit_bytes > 0 ? limit_bytes : physical_memory())) {
   void* base = mmap(nullptr, static_cast<size_t>(limit_), PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  BASIN_CHECK(base != MAP_FAILED, "cannot reserve ", limit_, " bytes of addresses for activations: ",
-              std::strerror(errno));
+  BASIN_CHECK(base != MAP_FAILED, "cannot reserve ", limit_,
+              " bytes of addresses for activations: ", std::strerror(errno));
   madvise(base, static_cast<size_t>(limit_), MADV_HUGEPAGE);
   base_ = static_cast<std::byte*>(base);
   BASIN_POISON(base_, static_cast<size_t>(limit_));

@@ -1,5 +1,5 @@
-// The two memories of the engine: the step arena hands out the same addresses every step; the state arena is
-// one fixed block.
+// The two memories of the engine: the step arena hands out the same addresses every step; the state
+// arena is one fixed block.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,8 @@
 
 namespace basin {
 
-// A block of memory, given back when the object dies. Not copyable: a copied handle would give it back twice.
+// A block of memory, given back when the object dies. Not copyable: a copied handle would give it
+// back twice.
 class Storage {
  public:
   virtual ~Storage() = default;
@@ -26,10 +27,10 @@ class Storage {
   int64_t bytes_;
 };
 
-// Activations, gradients and workspaces of a step. One reserved range of addresses, handed out first-fit in
-// blocks of 256 bytes; the same requests in the same order get the same addresses, and memory is taken from
-// the system only when a step needs more than any step before it. Freed blocks are poisoned under ASan.
-// Not thread-safe; outlives its storages.
+// Activations, gradients and workspaces of a step. One reserved range of addresses, handed out
+// first-fit in blocks of 256 bytes; the same requests in the same order get the same addresses, and
+// memory is taken from the system only when a step needs more than any step before it. Freed blocks
+// are poisoned under ASan. Not thread-safe; outlives its storages.
 class StepArena {
  public:
   // `limit_bytes`: most the arena may ever hold; 0: the machine's physical memory.
@@ -38,7 +39,8 @@ class StepArena {
   StepArena(const StepArena&) = delete;
   StepArena& operator=(const StepArena&) = delete;
 
-  // A block of at least `bytes`. Throws Error naming the request and the limit when it does not fit.
+  // A block of at least `bytes`. Throws Error naming the request and the limit when it does not
+  // fit.
   std::shared_ptr<Storage> allocate(int64_t bytes);
 
   int64_t live_bytes() const { return live_; }  // handed out now

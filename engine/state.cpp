@@ -27,12 +27,17 @@ class Part final : public Storage {  // a piece of a larger block, kept alive by
 void State::begin_module(std::string name) {
   BASIN_CHECK(!ranges_.contains(name), "module ", name,
               " was opened twice: the parameters of a module must be contiguous");
-  ranges_[name] = {{parameter_elements_, parameter_elements_}, {buffer_elements_, buffer_elements_}};
+  ranges_[name] = {{parameter_elements_, parameter_elements_},
+                   {buffer_elements_, buffer_elements_}};
   modules_.push_back(std::move(name));
 }
 
-Tensor State::add_parameter(std::string name, Shape shape) { return add(std::move(name), shape, false); }
-Tensor State::add_buffer(std::string name, Shape shape) { return add(std::move(name), shape, true); }
+Tensor State::add_parameter(std::string name, Shape shape) {
+  return add(std::move(name), shape, false);
+}
+Tensor State::add_buffer(std::string name, Shape shape) {
+  return add(std::move(name), shape, true);
+}
 
 Tensor State::add(std::string name, Shape shape, bool buffer) {
   BASIN_CHECK(!values_, "parameter ", name, " was added after allocate()");
@@ -98,20 +103,24 @@ State::Range State::buffer_range(const std::string& module) const {
 void State::check_same_layout(const State& other) const {
   BASIN_CHECK(dtype_ == other.dtype_, "two states of different types: ", name_of(dtype_), " and ",
               name_of(other.dtype_));
-  BASIN_CHECK(entries_.size() == other.entries_.size(), "two networks with different parameters: ",
-              entries_.size(), " and ", other.entries_.size(), " tensors");
+  BASIN_CHECK(entries_.size() == other.entries_.size(),
+              "two networks with different parameters: ", entries_.size(), " and ",
+              other.entries_.size(), " tensors");
   for (size_t i = 0; i < entries_.size(); ++i) {
     const Entry &a = entries_[i], &b = other.entries_[i];
-    BASIN_CHECK(a.name == b.name && a.shape == b.shape, "two networks with different parameters: ",
-                a.name, " ", a.shape.text(), " and ", b.name, " ", b.shape.text());
+    BASIN_CHECK(a.name == b.name && a.shape == b.shape,
+                "two networks with different parameters: ", a.name, " ", a.shape.text(), " and ",
+                b.name, " ", b.shape.text());
   }
 }
 
 void State::copy_from(const State& other) {
   check_same_layout(other);
   const auto width = static_cast<size_t>(size_of(dtype_));
-  std::memcpy(values_->data(), other.values_->data(), static_cast<size_t>(parameter_elements_) * width);
-  std::memcpy(buffers_->data(), other.buffers_->data(), static_cast<size_t>(buffer_elements_) * width);
+  std::memcpy(values_->data(), other.values_->data(),
+              static_cast<size_t>(parameter_elements_) * width);
+  std::memcpy(buffers_->data(), other.buffers_->data(),
+              static_cast<size_t>(buffer_elements_) * width);
 }
 
 void State::copy_module_from(const State& other, const std::string& module) {
@@ -150,7 +159,8 @@ void State::add_noise(const std::string& module, double sigma, uint64_t seed, ui
   for (const Entry& entry : entries_) {
     if (entry.module != module || entry.buffer) continue;
     dispatch(dtype_, [&]<class T>() {
-      run(AddNoise<T>{entry.tensor.data<T>(), sigma, seed, draw, entry.offset, entry.shape.elements()},
+      run(AddNoise<T>{entry.tensor.data<T>(), sigma, seed, draw, entry.offset,
+                      entry.shape.elements()},
           *stream_);
     });
   }
@@ -175,8 +185,12 @@ std::vector<double> State::distances(const State* other) const {
   return sums;
 }
 
-std::vector<double> State::module_distances(const State& other) const { return distances(&other); }
-std::vector<double> State::module_norms() const { return distances(nullptr); }
+std::vector<double> State::module_distances(const State& other) const {
+  return distances(&other);
+}
+std::vector<double> State::module_norms() const {
+  return distances(nullptr);
+}
 
 void* State::flat_gradients() const {
   BASIN_CHECK(gradients_, "this state holds values only: it was not allocated for training");

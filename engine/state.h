@@ -1,4 +1,5 @@
-// All parameters and buffers of a network, named and flat: value, gradient and momentum at equal offsets.
+// All parameters and buffers of a network, named and flat: value, gradient and momentum at equal
+// offsets.
 #pragma once
 
 #include <map>
@@ -11,10 +12,10 @@
 
 namespace basin {
 
-// Parameters are registered module by module; a module is a contiguous range by construction, so rewinding is
-// a range copy, interpolation one call, and distance one segmented sum. Each parameter starts on a 64-element
-// boundary; the padding is zero and stays zero. Buffers (running statistics) form a second array of the same
-// kind. Register everything, then allocate() once.
+// Parameters are registered module by module; a module is a contiguous range by construction, so
+// rewinding is a range copy, interpolation one call, and distance one segmented sum. Each parameter
+// starts on a 64-element boundary; the padding is zero and stays zero. Buffers (running statistics)
+// form a second array of the same kind. Register everything, then allocate() once.
 class State {
  public:
   struct Entry {
@@ -34,7 +35,8 @@ class State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  // Entries added from now on belong to module `name`. A name may be opened once: modules are contiguous.
+  // Entries added from now on belong to module `name`. A name may be opened once: modules are
+  // contiguous.
   void begin_module(std::string name);
   Tensor add_parameter(std::string name, Shape shape);
   Tensor add_buffer(std::string name, Shape shape);
@@ -51,14 +53,16 @@ class State {
   Range parameter_range(const std::string& module) const;
   Range buffer_range(const std::string& module) const;
 
-  // Weight surgery. `other`, `a`, `b` must have the same entries. Buffers are treated like parameters.
+  // Weight surgery. `other`, `a`, `b` must have the same entries. Buffers are treated like
+  // parameters.
   void copy_from(const State& other);
   void copy_module_from(const State& other, const std::string& module);
   void lerp(const State& a, const State& b, double t);  // (1-t)*a + t*b, end points exact
   void lerp_module(const State& a, const State& b, double t, const std::string& module);
   void add_noise(const std::string& module, double sigma, uint64_t seed, uint32_t draw);
 
-  // sqrt(sum (this - other)^2) over parameters (no buffers) of each module, in the order of modules().
+  // sqrt(sum (this - other)^2) over parameters (no buffers) of each module, in the order of
+  // modules().
   std::vector<double> module_distances(const State& other) const;
   std::vector<double> module_norms() const;
 

@@ -39,7 +39,8 @@ GradientTarget Tape::gradient_target(const Tensor& input) {
 void Tape::backward(const Tensor& loss) {
   BASIN_CHECK(loss.size() == 1, "backward starts at a loss of one element, not at ",
               loss.shape().text());
-  BASIN_CHECK(loss.requires_gradient(), "the loss depends on no parameter: nothing to differentiate");
+  BASIN_CHECK(loss.requires_gradient(),
+              "the loss depends on no parameter: nothing to differentiate");
   const GradientTarget seed = gradient_target(loss);
   dispatch(loss.dtype(), [&]<class T>() { run(Fill<T>{seed.data<T>(), T(1), 1}, stream_); });
   while (!nodes_.empty()) {

@@ -9,8 +9,8 @@
 
 namespace basin {
 
-// Where an op writes the gradient of one of its inputs. Gradients are written on first use and accumulated
-// after, so that a residual join needs no separate addition.
+// Where an op writes the gradient of one of its inputs. Gradients are written on first use and
+// accumulated after, so that a residual join needs no separate addition.
 struct GradientTarget {
   Tensor tensor;            // empty: nobody wants this gradient
   bool accumulate = false;  // add to the tensor instead of writing it
@@ -22,8 +22,8 @@ struct GradientTarget {
 };
 
 // Records ops and runs them backwards. With recording off it only allocates: evaluation.
-// Creation order is topological, so backward needs no sort; each closure, and with it the tensors it saved, is
-// released as soon as it has run.
+// Creation order is topological, so backward needs no sort; each closure, and with it the tensors
+// it saved, is released as soon as it has run.
 class Tape {
  public:
   using Backward = std::function<void(const Tensor& gradient_of_output)>;
@@ -39,8 +39,8 @@ class Tape {
   // An uninitialised tensor of this step.
   Tensor empty(Shape shape, DType dtype);
 
-  // Registers the backward of `output`, computed from `inputs`, when a gradient can flow to any of them.
-  // Returns `output`, marked as requiring a gradient then.
+  // Registers the backward of `output`, computed from `inputs`, when a gradient can flow to any of
+  // them. Returns `output`, marked as requiring a gradient then.
   Tensor record(Tensor output, std::initializer_list<Tensor> inputs, Backward backward);
   // Whether an op on these inputs will be recorded: only then it needs to save anything.
   bool will_record(std::initializer_list<Tensor> inputs) const;
@@ -48,8 +48,9 @@ class Tape {
   // For closures: the place to write the gradient of `input`, and whether to add to it.
   GradientTarget gradient_target(const Tensor& input);
 
-  // Gradients of the one-element tensor `loss` for everything it was computed from. Empties the tape. The
-  // gradients of parameters stay in their State; those of activations stay only on handles still held.
+  // Gradients of the one-element tensor `loss` for everything it was computed from. Empties the
+  // tape. The gradients of parameters stay in their State; those of activations stay only on
+  // handles still held.
   void backward(const Tensor& loss);
 
  private:

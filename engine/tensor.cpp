@@ -5,18 +5,25 @@ namespace basin {
 
 int64_t size_of(DType dtype) {
   switch (dtype) {
-    case DType::kF64: return 8;
-    case DType::kU8: return 1;
-    default: return 4;
+    case DType::kF64:
+      return 8;
+    case DType::kU8:
+      return 1;
+    default:
+      return 4;
   }
 }
 
 const char* name_of(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return "f32";
-    case DType::kF64: return "f64";
-    case DType::kU8: return "u8";
-    default: return "i32";
+    case DType::kF32:
+      return "f32";
+    case DType::kF64:
+      return "f64";
+    case DType::kU8:
+      return "u8";
+    default:
+      return "i32";
   }
 }
 

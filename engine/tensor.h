@@ -56,7 +56,8 @@ class Shape {
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype, bool requires_gradient = false);
+  Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype,
+         bool requires_gradient = false);
 
   explicit operator bool() const { return content_ != nullptr; }
   const Shape& shape() const { return content_->shape; }
