@@ -20,7 +20,7 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
     run(Call<T>{logits.data<T>(), targets.data<T>(), loss.data<T>(), unit.data_or_null<T>(),
                 logits.shape()[0], logits.shape()[1]},
         tape.stream());
-    return tape.record(loss, {logits}, [&tape, logits, unit](const Tensor& dy) {
+    return tape.record(loss, {logits}, [&tape, logits = logits.slot(), unit](const Tensor& dy) {
       const GradientTarget dx = tape.gradient_target(logits);
       run(Scale<T>{unit.data<T>(), dy.data<T>(), dx.data<T>(), dx.accumulate, unit.size()},
           tape.stream());
