@@ -8,10 +8,12 @@
 
 namespace basin {
 
-const char* score_name(bool multi_label) { return multi_label ? "auc" : "accuracy"; }
+const char* score_name(bool multi_label) {
+  return multi_label ? "auc" : "accuracy";
+}
 
-EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset, data::LoaderOptions options,
-                             Session& session)
+EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
+                             data::LoaderOptions options, Session& session)
     : dataset_(std::move(dataset)), session_(session) {
   options.shuffle = options.augment = options.drop_last = false;
   options.mixup_alpha = 0;
@@ -28,9 +30,8 @@ EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset, data:
       std::memcpy(tensor.data<float>(), from, static_cast<size_t>(shape.elements()) * 4);
       return tensor;
     };
-    kept_.push_back(
-        {copy(batch->images, {batch->size, dataset_->height(), dataset_->width(), 3}),
-         copy(batch->targets, {batch->size, classes}), batch->labels});
+    kept_.push_back({copy(batch->images, {batch->size, dataset_->height(), dataset_->width(), 3}),
+                     copy(batch->targets, {batch->size, classes}), batch->labels});
   }
   loader_.reset();
 }
@@ -75,9 +76,9 @@ Evaluation EvaluationSet::evaluate(Network& network) {
         positives[label].push_back(batch.targets.data<float>()[i] > 0.5f);
       }
     } else {
+      const Tensor predictions = arg_max(tape, logits);
       for (int64_t row = 0; row < rows; ++row) {
-        const float* x = logits.data<float>() + row * classes;
-        const auto prediction = static_cast<int32_t>(std::max_element(x, x + classes) - x);
+        const int32_t prediction = predictions.data<int32_t>()[row];
         result.predictions.push_back(prediction);
         correct += prediction == batch.labels[static_cast<size_t>(row)];
       }

@@ -16,8 +16,8 @@ struct Evaluation {
   std::vector<int32_t> predictions;  // top-1 class per image; empty for multi-label sets
 };
 
-// A data set prepared for many evaluations: its normalised batches are kept in memory when they fit in
-// 2 GiB, else they are made anew for each evaluation.
+// A data set prepared for many evaluations: its normalised batches are kept in memory when they fit
+// in 2 GiB, else they are made anew for each evaluation.
 class EvaluationSet {
  public:
   // `options`: batch size, workers and shuffles count; order, augmentation and mixup are off.

@@ -30,13 +30,17 @@ void catch_interruption() {
   std::signal(SIGTERM, on_signal);
 }
 
-bool interruption_requested() { return interruption != 0; }
+bool interruption_requested() {
+  return interruption != 0;
+}
 
 void check_interruption() {
   if (interruption_requested()) throw Interrupted();
 }
 
-Log::~Log() { close_file(); }
+Log::~Log() {
+  close_file();
+}
 
 void Log::open_file(const std::filesystem::path& path) {
   close_file();
@@ -101,8 +105,8 @@ void Progress::print(bool force) {
   last_print_ = now;
   const double left = seconds_left();
   const std::string text =
-      fmt::format("{:3.0f} % {}{}", total_ > 0 ? 100 * std::min(1.0, done_ / total_) : 100.0, title_,
-                  left < 0 ? "" : fmt::format(", about {} left", duration_text(left)));
+      fmt::format("{:3.0f} % {}{}", total_ > 0 ? 100 * std::min(1.0, done_ / total_) : 100.0,
+                  title_, left < 0 ? "" : fmt::format(", about {} left", duration_text(left)));
   if (terminal) {
     log_.clear_line();
     std::fputs(text.c_str(), stderr);
@@ -113,6 +117,8 @@ void Progress::print(bool force) {
   }
 }
 
-void Progress::finish() { log_.clear_line(); }
+void Progress::finish() {
+  log_.clear_line();
+}
 
 }  // namespace basin

@@ -1,4 +1,5 @@
-// What a command of the program works with: the device, its memory, the log, progress, and interruption.
+// What a command of the program works with: the device, its memory, the log, progress, and
+// interruption.
 #pragma once
 
 #include <chrono>
@@ -44,8 +45,8 @@ class Log {
   bool line_open_ = false;  // a progress line stands on the terminal
 };
 
-// Work done of work planned, with the time left at the pace so far. On a terminal one line that is rewritten;
-// elsewhere a line now and then.
+// Work done of work planned, with the time left at the pace so far. On a terminal one line that is
+// rewritten; elsewhere a line now and then.
 class Progress {
  public:
   Progress(Log& log, double total);
@@ -73,7 +74,8 @@ struct Session {
   Stream stream{Device::kCpu};
   StepArena arena;
   Log log;
-  std::unique_ptr<Progress> progress;  // of the whole command; commands that are one run make their own
+  std::unique_ptr<Progress>
+      progress;  // of the whole command; commands that are one run make their own
 };
 
 }  // namespace basin
