@@ -70,22 +70,42 @@ Image blurred(const Image& in, float sigma) {
   return out;
 }
 
-// 3x3 median.
+// 3x3 median; the outermost pixels are left as they are.
 Plane median(const Plane& in) {
   Plane out = in;
+  const auto order = [](float& low, float& high) {
+    const float smaller = std::min(low, high);
+    high = std::max(low, high);
+    low = smaller;
+  };
   for (int y = 1; y + 1 < kSide; ++y) {
     for (int x = 1; x + 1 < kSide; ++x) {
-      std::array<float, 9> near;
-      for (int i = 0; i < 9; ++i) near[i] = in[(y + i / 3 - 1) * kSide + x + i % 3 - 1];
-      std::nth_element(near.begin(), near.begin() + 4, near.end());
-      out[y * kSide + x] = near[4];
+      // Sorted columns: the median of nine is the median of the largest minimum, the median
+      // median, and the smallest maximum.
+      std::array<float, 3> low, middle, high;
+      for (int i = 0; i < 3; ++i) {
+        low[i] = in[(y - 1) * kSide + x + i - 1];
+        middle[i] = in[y * kSide + x + i - 1];
+        high[i] = in[(y + 1) * kSide + x + i - 1];
+        order(low[i], middle[i]);
+        order(middle[i], high[i]);
+        order(low[i], middle[i]);
+      }
+      float a = std::max({low[0], low[1], low[2]});
+      order(middle[0], middle[1]);
+      float b = std::max(middle[0], std::min(middle[1], middle[2]));
+      float c = std::min({high[0], high[1], high[2]});
+      order(a, b);
+      order(b, c);
+      out[y * kSide + x] = std::max(a, b);
     }
   }
   return out;
 }
 
 // Sets connected regions of `value` that have fewer than `smallest` pixels to the other value.
-void drop_small_regions(Plane& mask, float value, int smallest) {
+// Pixels that touch at a corner are connected if `corners`.
+void drop_small_regions(Plane& mask, float value, int smallest, bool corners = false) {
   std::array<bool, kSize> seen{};
   std::array<int, kSize> region;
   for (int start = 0; start < kSize; ++start) {
@@ -105,6 +125,11 @@ void drop_small_regions(Plane& mask, float value, int smallest) {
       visit(x + 1 < kSide, at + 1);
       visit(y > 0, at - kSide);
       visit(y + 1 < kSide, at + kSide);
+      if (!corners) continue;
+      visit(x > 0 && y > 0, at - kSide - 1);
+      visit(x + 1 < kSide && y > 0, at - kSide + 1);
+      visit(x > 0 && y + 1 < kSide, at + kSide - 1);
+      visit(x + 1 < kSide && y + 1 < kSide, at + kSide + 1);
     }
     if (count >= smallest) continue;
     for (int i = 0; i < count; ++i) mask[region[i]] = 1.0f - value;
@@ -118,6 +143,15 @@ Plane garment_mask(const Plane& photo) {
   drop_small_regions(mask, 0.0f, 7);
   drop_small_regions(mask, 1.0f, 7);
   return mask;
+}
+
+// Where the plane is above `level`, as one blurred mask of few, large pieces.
+Plane flat_region(const Plane& plane, float level) {
+  Plane region;
+  for (int i = 0; i < kSize; ++i) region[i] = plane[i] > level ? 1.0f : 0.0f;
+  drop_small_regions(region, 1.0f, 14);
+  drop_small_regions(region, 0.0f, 14);
+  return blurred<kSide>(region, 0.7f);
 }
 
 // Central differences at (x, y).
@@ -229,27 +263,25 @@ void render_clipart(const uint8_t* photo, int64_t number, uint8_t* pixels) {
   const Plane plane = median(padded(photo));
   const Plane mask = garment_mask(plane);
   const Plane shape = blurred<kSide>(mask, 0.7f);
-  const Plane tone = blurred<kSide>(plane, 0.6f);
-  std::array<float, kSize> inside;  // the garment's own tones: thresholds follow them
+  std::array<float, kSize> inside;  // the garment's own tones: the shades follow them
   int count = 0;
   for (int i = 0; i < kSize; ++i) {
     if (mask[i] > 0.5f) inside[count++] = plane[i];
   }
-  float low = 0.33f, high = 0.67f;
+  float lightest = 0, darkest = 1;
   if (count > 0) {
-    const auto quantile = [&](float share) {
-      const auto at = inside.begin() + static_cast<int>(share * static_cast<float>(count - 1));
-      std::nth_element(inside.begin(), at, inside.begin() + count);
-      return *at;
-    };
-    const float darkest = quantile(0.95f), lightest = quantile(0.1f);
-    low = lightest + (darkest - lightest) * 0.4f;
-    high = lightest + (darkest - lightest) * 0.75f;
+    std::sort(inside.begin(), inside.begin() + count);
+    lightest = inside[count / 10];
+    darkest = inside[count - 1 - count / 20];
   }
+  const float range = std::max(darkest - lightest, 0.15f);
+  const Plane tone = blurred<kSide>(plane, 0.6f);
+  const Plane medium_shape = flat_region(tone, lightest + 0.35f * range);
+  const Plane dark_shape = flat_region(tone, lightest + 0.75f * range);
   for (int y = 0; y < kSide; ++y) {
     for (int x = 0; x < kSide; ++x) {
-      Color color = mix(light, medium, coverage(level_distance(tone, low, x, y)));
-      color = mix(color, dark, coverage(level_distance(tone, high, x, y)));
+      Color color = mix(light, medium, coverage(level_distance(medium_shape, 0.5f, x, y)));
+      color = mix(color, dark, coverage(level_distance(dark_shape, 0.5f, x, y)));
       const float depth = level_distance(shape, 0.5f, x, y);  // into the garment
       color = mix(background, color, coverage(depth));
       color = mix(color, outline, coverage(0.75f - std::abs(depth)));
@@ -293,11 +325,11 @@ void render_quickdraw(const uint8_t* photo, int64_t number, uint8_t* pixels) {
       }
     }
   }
-  drop_small_regions(strokes, 1.0f, 3);
+  drop_small_regions(strokes, 1.0f, 5, true);
   strokes = blurred<kSide>(strokes, 0.5f);
   for (int y = 0; y < kSide; ++y) {
     for (int x = 0; x < kSide; ++x) {
-      const float contour = coverage(0.6f - std::abs(level_distance(mask, 0.5f, x, y)));
+      const float contour = coverage(0.65f - std::abs(level_distance(mask, 0.5f, x, y)));
       const float inner = std::min(1.0f, 1.3f * strokes[y * kSide + x]);
       pixels[y * kSide + x] = to_byte(1.0f - std::max(contour, inner));
     }
