@@ -8,6 +8,7 @@
 #include <map>
 
 #include "engine/sgd.h"
+#include "kernels/random.h"
 #include "models/network.h"
 
 namespace basin {
