@@ -62,11 +62,13 @@ BenchResult bench(const BenchOptions& options, Session& session) {
   BASIN_CHECK(options.steps >= 1 && options.warmup >= 0 && options.batch_size >= 1 &&
                   options.image_size >= 1,
               "--steps, --batch-size and --image-size must be at least 1");
-  auto network = make_network({options.model, options.classes, 0, false}, DType::kF32, session.stream,
-                              options.training ? State::Use::kTraining : State::Use::kValuesOnly);
+  auto network =
+      make_network({options.model, options.classes, 0, false}, DType::kF32, session.stream,
+                   options.training ? State::Use::kTraining : State::Use::kValuesOnly);
   network->initialize(1);
   std::unique_ptr<Sgd> sgd;
-  if (options.training) sgd = std::make_unique<Sgd>(network->state(), SgdOptions{}, reference_sgd_rule);
+  if (options.training)
+    sgd = std::make_unique<Sgd>(network->state(), SgdOptions{}, reference_sgd_rule);
   const Shape image_shape{options.batch_size, options.image_size, options.image_size, 3};
   const Tensor images(allocate_state(image_shape.elements() * 4), image_shape, DType::kF32);
   const Shape target_shape{options.batch_size, options.classes};

@@ -24,9 +24,9 @@ struct CallTime {
 
 struct BenchResult {
   std::vector<double> step_seconds, step_cpu_seconds;  // per measured step
-  std::vector<CallTime> calls;                         // slowest first, from one further, observed step
-  int64_t activation_bytes;                            // high-water mark of the step arena
-  int64_t peak_memory_bytes;                           // of the process (VmHWM)
+  std::vector<CallTime> calls;  // slowest first, from one further, observed step
+  int64_t activation_bytes;     // high-water mark of the step arena
+  int64_t peak_memory_bytes;    // of the process (VmHWM)
 };
 
 BenchResult bench(const BenchOptions& options, Session& session);

@@ -7,8 +7,8 @@
 namespace basin {
 
 std::vector<InterpolationPoint> interpolate(Network& network, const State& a, const State& b,
-                                            EvaluationSet& set, int64_t points, double low, double high,
-                                            Session& session) {
+                                            EvaluationSet& set, int64_t points, double low,
+                                            double high, Session& session) {
   BASIN_CHECK(points >= 2, "--points must be at least 2, got ", points);
   BASIN_CHECK(low < high, "--range must be low,high with low < high, got ", low, ",", high);
   std::vector<InterpolationPoint> result;

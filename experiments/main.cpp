@@ -16,11 +16,13 @@
 int main(int argc, char** argv) {
   using namespace basin;
   CLI::App app{
-      "Basin: a deep-learning engine, and the experiments of \"What is being transferred in transfer "
+      "Basin: a deep-learning engine, and the experiments of \"What is being transferred in "
+      "transfer "
       "learning?\" (Neyshabur, Sedghi, Zhang, NeurIPS 2020) on it.",
       "basin"};
   app.set_version_flag("--version", version_text());
-  app.set_config("--config", "", "TOML file with settings, [train] and so on; the command line wins")
+  app.set_config("--config", "",
+                 "TOML file with settings, [train] and so on; the command line wins")
       ->check(CLI::ExistingFile);
   app.require_subcommand(1);
   app.fallthrough();

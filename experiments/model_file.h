@@ -9,11 +9,13 @@
 
 namespace basin {
 
-// What a checkpoint says of its network: the model of its metadata, or `model` when given; classes and width
-// from the shapes of fc.weight and conv1.weight. Throws Error when no model is known or they are missing.
+// What a checkpoint says of its network: the model of its metadata, or `model` when given; classes
+// and width from the shapes of fc.weight and conv1.weight. Throws Error when no model is known or
+// they are missing.
 ModelOptions model_of_checkpoint(const std::filesystem::path& path, const std::string& model);
 
-// A network holding the file's weights; `path` may also be a run folder, whose last checkpoint is taken.
+// A network holding the file's weights; `path` may also be a run folder, whose last checkpoint is
+// taken.
 std::unique_ptr<Network> load_network(const std::filesystem::path& path, const std::string& model,
                                       Stream& stream, State::Use use = State::Use::kValuesOnly);
 

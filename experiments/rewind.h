@@ -13,8 +13,8 @@ struct RewindResult {
   double loss, score;
 };
 
-// Evaluates `trained` with each module in turn set to its value in `earlier`; the first row is "none". `network`
-// is scratch.
+// Evaluates `trained` with each module in turn set to its value in `earlier`; the first row is
+// "none". `network` is scratch.
 std::vector<RewindResult> rewind(Network& network, const State& trained, const State& earlier,
                                  EvaluationSet& set, Session& session);
 

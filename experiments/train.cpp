@@ -14,6 +14,7 @@
 #include "engine/files.h"
 #include "experiments/csv.h"
 #include "experiments/evaluate.h"
+#include "kernels/parallel.h"
 #include "models/network.h"
 
 namespace basin {
