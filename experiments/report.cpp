@@ -630,7 +630,7 @@ Claim claims_not_examined() {
   add("Shared mistakes", "two P-T err on the same images, two RI-T do not");
   add("Feature similarity", "CKA of two P-T is high, that of pairs with RI-T near 0");
   add("Module criticality", "in P-T it grows towards the output");
-  add("Early checkpoints", "pre-training may stop after about a third of its epochs at no loss");
+  add("Early checkpoints", "fine-tuning may start from a checkpoint before the last at no loss");
   return claim;
 }
 

@@ -73,6 +73,7 @@ footer { margin-top: 56px; padding-top: 12px; border-top: 1px solid var(--line);
   .finding .measured, .finding .paper { grid-column: 1 / -1; }
   table { min-width: 100%; font-size: 0.86rem; }
   td { min-width: 8.5em; }
+  .table td:last-child { min-width: 13em; }
 }
 @media print {
   @page { margin: 16mm 14mm; }
@@ -110,15 +111,17 @@ const char* badge_class(Verdict verdict) {
   }
 }
 
-// Escaped text in which a number keeps its per-cent sign, and an abbreviation such as RI-T its
-// hyphen, on one line.
+// Escaped text that keeps on one line a number and its per-cent sign, "n = 3", and an abbreviation
+// with a hyphen such as RI-T.
 std::string prose(std::string_view text) {
   const auto is_capital = [&](std::size_t i) {
     return i < text.size() && text[i] >= 'A' && text[i] <= 'Z';
   };
   std::string bound;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text.substr(i).starts_with(" %")) {
+    const bool in_equation =
+        text[i] == ' ' && ((i > 0 && text[i - 1] == '=') || text.substr(i).starts_with(" ="));
+    if (in_equation || text.substr(i).starts_with(" %")) {
       bound += "\u00a0";
     } else if (text[i] == '-' && i > 0 && is_capital(i - 1) && is_capital(i + 1)) {
       bound += "\u2011";

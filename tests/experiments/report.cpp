@@ -74,7 +74,7 @@ TEST_CASE("a complete folder") {
   CHECK(contains(html, "data:image/png;base64,iVBORw0KGgo"));
   CHECK(contains(html, "show direction only"));
   CHECK(contains(html, "815.08"));  // Table 2
-  CHECK(contains(html, "n = 3"));
+  CHECK(contains(html, "n\u00a0=\u00a03"));
   // Pre-training 2, finals 2 (accuracy, AUC), per target 2 curves, 2 lines, 1 rewinding, 1 map.
   const std::vector<std::string> all = charts(html);
   CHECK(all.size() == 2 + 2 + 3 * 6);
@@ -120,7 +120,7 @@ TEST_CASE("a run without its DONE marker does not count") {
   write_synthetic_results(folder.path(), 2);
   fs::remove(folder.path() / "runs/photo-finetune-2/DONE");
   const std::string html = report_of(folder.path());
-  CHECK(contains(html, "n = 1 of 2"));
+  CHECK(contains(html, "n\u00a0=\u00a01 of 2"));
   CHECK(count(html, kFew) == 2 * 2);  // final performance and speed on photo
 }
 
