@@ -27,11 +27,10 @@ Judgement decide(bool holds, std::string measured) {
 }
 
 std::string describe(Metric metric, const BarrierMeasurement& measurement) {
-  return fmt::format("barrier {} between ends of {} and {}; band {}",
-                     format_performance(metric, measurement.height),
-                     format_performance(metric, measurement.first),
-                     format_performance(metric, measurement.second),
-                     format_performance(metric, barrier_band(metric, measurement)));
+  return fmt::format(
+      "barrier {} between ends of {} and {}; band {}", format_size(metric, measurement.height),
+      format_performance(metric, measurement.first), format_performance(metric, measurement.second),
+      format_size(metric, barrier_band(metric, measurement)));
 }
 
 std::optional<double> performance_of(std::span<const ModuleScore> scores, std::string_view module) {
@@ -62,11 +61,19 @@ std::string format_performance(Metric metric, double value) {
                                      : fmt::format("{:.3f}", value);
 }
 
+std::string format_size(Metric metric, double value) {
+  return metric == Metric::kAccuracy ? fmt::format("{:.1f} points", 100 * value)
+                                     : fmt::format("{:.3f}", value);
+}
+
 std::string format_difference(Metric metric, double value) {
-  const double shown = metric == Metric::kAccuracy ? 100 * value : value;
-  const char* sign = shown < 0 ? "\u2212" : "+";
-  return metric == Metric::kAccuracy ? fmt::format("{}{:.1f} points", sign, std::abs(shown))
-                                     : fmt::format("{}{:.3f}", sign, std::abs(shown));
+  return (value < 0 ? "\u2212" : "+") + format_size(metric, std::abs(value));
+}
+
+std::string format_interval(Metric metric, double lower, double upper) {
+  std::string first = format_difference(metric, lower);
+  first.erase(std::min(first.find(' '), first.size()));  // the unit stands once, at the end
+  return first + " to " + format_difference(metric, upper);
 }
 
 const char* verdict_text(Verdict verdict) {
@@ -99,9 +106,8 @@ Judgement judge_transfer_helps(Metric metric, std::span<const double> finetune,
   const MeanInterval difference = paired_difference(finetune, randinit).difference;
   return decide(
       difference.lower > 0,
-      fmt::format("{} (95 % CI {} to {}, n = {})", format_difference(metric, difference.mean),
-                  format_difference(metric, difference.lower),
-                  format_difference(metric, difference.upper), difference.n));
+      fmt::format("{} (95 % CI {}, n = {})", format_difference(metric, difference.mean),
+                  format_interval(metric, difference.lower, difference.upper), difference.n));
 }
 
 double barrier_height(std::span<const double> lambda, std::span<const double> values,

@@ -17,6 +17,9 @@ enum class Metric { kAccuracy, kAuc };
 std::string metric_name(Metric metric);
 std::string format_performance(Metric metric, double value);  // "78.4 %" or "0.788"
 std::string format_difference(Metric metric, double value);   // "+3.1 points" or "+0.031"
+std::string format_size(Metric metric, double value);         // "3.1 points" or "0.031"
+// "+1.2 to +3.1 points" or "+0.012 to +0.031"
+std::string format_interval(Metric metric, double lower, double upper);
 
 enum class Verdict {
   kReproduced,

@@ -630,7 +630,7 @@ Claim claims_not_examined() {
   add("Shared mistakes", "two P-T err on the same images, two RI-T do not");
   add("Feature similarity", "CKA of two P-T is high, that of pairs with RI-T near 0");
   add("Module criticality", "in P-T it grows towards the output");
-  add("Early checkpoints", "pre-training may stop after about a third of its epochs at no loss");
+  add("Early checkpoints", "fine-tuning may start from a checkpoint before the last at no loss");
   return claim;
 }
 
@@ -663,6 +663,7 @@ void write_summary(const Results& results, ReportPage& page) {
         "program, not drawn by people: they show direction only. The photo domain stands for the "
         "paper\u2019s real, mosaic for CheXpert.");
   }
+  page.verdicts(claims);
   claims.push_back(claims_not_examined());
   for (const Claim& claim : claims) page.claim(claim);
 }
@@ -841,8 +842,9 @@ void write_learning(const fs::path& folder, const Results& results, ReportPage& 
           test.p_value < 0.001 ? "p < 0.001" : fmt::format("p = {:.3f}", test.p_value);
       difference = {
           format_difference(metric, test.difference.mean),
-          fmt::format("{} to {}, n = {}, {}", format_difference(metric, test.difference.lower),
-                      format_difference(metric, test.difference.upper), test.difference.n, p)};
+          fmt::format("{}, n = {}, {}",
+                      format_interval(metric, test.difference.lower, test.difference.upper),
+                      test.difference.n, p)};
     }
     const PaperNumbers* paper = paper_numbers(target.name);
     TableCell reference{"no figure", ""};
@@ -898,18 +900,20 @@ void write_learning(const fs::path& folder, const Results& results, ReportPage& 
         "intervals are wide because two runs say little about the spread, not because the runs "
         "disagree.");
   }
+  std::vector<Figure> final_figures;
   for (auto& [metric, chart] : finals) {
     if (chart.categories.empty()) continue;
     chart.description = "Final test performance of P-T and RI-T by target";
     chart.value_label = axis_label("Final test", metric);
     chart.ceiling = ceiling(metric);
     chart.decimals = chart_decimals(metric);
-    figures.insert(figures.begin(),
-                   {bar_chart(chart),
-                    "Final test performance by target: mean over runs; whisker: 95 % confidence "
-                    "interval of the mean.",
-                    {}});
+    final_figures.push_back(
+        {bar_chart(chart),
+         "Final test performance by target: mean over runs; whisker: 95 % confidence interval of "
+         "the mean.",
+         {}});
   }
+  figures.insert(figures.begin(), final_figures.begin(), final_figures.end());
   if (!figures.empty()) page.figures(figures);
 }
 
@@ -973,7 +977,7 @@ void write_interpolation(const Results& results, ReportPage& page) {
            {fmt::format("{} and {}", format_performance(metric, line.performance.front()),
                         format_performance(metric, line.performance.back())),
             ""},
-           {format_performance(metric, line.performance_barrier), ""},
+           {format_size(metric, line.performance_barrier), ""},
            {std::isfinite(line.loss_barrier) ? fmt::format("{:.3f}", line.loss_barrier)
                                              : "unbounded",
             ""},

@@ -38,17 +38,20 @@ nav { font-size: 0.92rem; display: flex; flex-wrap: wrap; gap: 4px 18px; padding
 figure { margin: 0; min-width: 0; break-inside: avoid; max-width: 620px; }
 figure svg { display: block; width: 100%; height: auto; }
 figure img { display: block; width: 100%; height: auto; image-rendering: pixelated; border: 1px solid var(--line); }
-figcaption, caption { font-size: 0.88rem; line-height: 1.45; color: var(--soft); text-align: left; }
+figcaption { font-size: 0.88rem; line-height: 1.45; color: var(--soft); text-align: left; }
 figcaption { margin-top: 8px; }
-caption { caption-side: top; padding-bottom: 8px; }
-figcaption b, caption b { color: var(--ink); }
-.scroll { overflow-x: auto; margin: 18px 0 26px; }
+figure.table { max-width: none; margin: 18px 0 26px; break-inside: auto; }
+figure.table figcaption { max-width: 90ch; margin: 0 0 8px; }
+figcaption b { color: var(--ink); }
+.scroll { overflow-x: auto; }
+.verdicts { margin: 18px 0 26px; }
+.verdicts tbody th { white-space: normal; font-weight: 400; min-width: 13em; }
 table { border-collapse: collapse; font-size: 0.92rem; font-variant-numeric: tabular-nums; min-width: 60%; }
 th, td { padding: 7px 14px 7px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
 th:last-child, td:last-child { padding-right: 0; }
 thead th { border-bottom: 1.5px solid var(--ink); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 600; white-space: nowrap; }
-.small { display: block; font-size: 0.84rem; color: var(--soft); }
+.small { display: block; font-weight: 400; font-size: 0.84rem; color: var(--soft); }
 .claim { border: 1px solid var(--line); border-radius: 6px; padding: 14px 18px; margin: 14px 0; break-inside: avoid; }
 .claim h3 { margin: 0 0 4px; }
 .claim .rule { font-size: 0.9rem; color: var(--soft); margin-bottom: 8px; max-width: 90ch; }
@@ -69,6 +72,8 @@ footer { margin-top: 56px; padding-top: 12px; border-top: 1px solid var(--line);
   .finding { grid-template-columns: minmax(0, 1fr) auto; }
   .finding .measured, .finding .paper { grid-column: 1 / -1; }
   table { min-width: 100%; font-size: 0.86rem; }
+  td { min-width: 8.5em; }
+  .table td:last-child { min-width: 13em; }
 }
 @media print {
   @page { margin: 16mm 14mm; }
@@ -106,9 +111,35 @@ const char* badge_class(Verdict verdict) {
   }
 }
 
+// Escaped text that keeps on one line a number and its per-cent sign, "n = 3", and an abbreviation
+// with a hyphen such as RI-T.
+std::string prose(std::string_view text) {
+  const auto is_capital = [&](std::size_t i) {
+    return i < text.size() && text[i] >= 'A' && text[i] <= 'Z';
+  };
+  std::string bound;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool in_equation =
+        text[i] == ' ' && ((i > 0 && text[i - 1] == '=') || text.substr(i).starts_with(" ="));
+    if (in_equation || text.substr(i).starts_with(" %")) {
+      bound += "\u00a0";
+    } else if (text[i] == '-' && i > 0 && is_capital(i - 1) && is_capital(i + 1)) {
+      bound += "\u2011";
+    } else {
+      bound += text[i];
+    }
+  }
+  return escape_markup(bound);
+}
+
+std::string badge(Verdict verdict) {
+  return fmt::format("<span class=\"badge {}\">{}</span>", badge_class(verdict),
+                     verdict_text(verdict));
+}
+
 std::string list_items(const std::vector<std::string>& items) {
   std::string html = "<ul>\n";
-  for (const std::string& item : items) html += "<li>" + escape_markup(item) + "</li>\n";
+  for (const std::string& item : items) html += "<li>" + prose(item) + "</li>\n";
   return html + "</ul>";
 }
 
@@ -118,21 +149,21 @@ ReportPage::ReportPage(std::string title, std::string subtitle)
     : title_(std::move(title)), subtitle_(std::move(subtitle)) {}
 
 void ReportPage::section(const std::string& id, const std::string& heading) {
-  contents_ += fmt::format("<a href=\"#{}\">{}</a>\n", escape_markup(id), escape_markup(heading));
-  body_ += fmt::format("<h2 id=\"{}\">{}</h2>\n", escape_markup(id), escape_markup(heading));
+  contents_ += fmt::format("<a href=\"#{}\">{}</a>\n", escape_markup(id), prose(heading));
+  body_ += fmt::format("<h2 id=\"{}\">{}</h2>\n", escape_markup(id), prose(heading));
 }
 
 void ReportPage::subheading(const std::string& text) {
-  body_ += "<h3>" + escape_markup(text) + "</h3>\n";
+  body_ += "<h3>" + prose(text) + "</h3>\n";
 }
 
 void ReportPage::paragraph(const std::string& text) {
-  body_ += "<p>" + escape_markup(text) + "</p>\n";
+  body_ += "<p>" + prose(text) + "</p>\n";
 }
 
 void ReportPage::note(const std::string& text, bool warning) {
   body_ += fmt::format("<div class=\"note{}\"><p>{}</p></div>\n", warning ? " warning" : "",
-                       escape_markup(text));
+                       prose(text));
 }
 
 void ReportPage::list(const std::vector<std::string>& items, bool warning) {
@@ -141,26 +172,26 @@ void ReportPage::list(const std::vector<std::string>& items, bool warning) {
 }
 
 void ReportPage::not_run(const std::string& what) {
-  body_ += fmt::format("<p class=\"missing\">{} <span class=\"badge open\">not run</span></p>\n",
-                       escape_markup(what));
+  body_ += fmt::format("<p class=\"missing\">{} {}</p>\n", prose(what), badge(Verdict::kNotRun));
 }
 
 void ReportPage::figures(const std::vector<Figure>& figures) {
   body_ += "<div class=\"figures\">\n";
   for (const Figure& figure : figures) {
-    body_ += fmt::format("<figure>\n{}<figcaption><b>Figure {}.</b> {}{}</figcaption>\n</figure>\n",
-                         figure.content, ++figure_count_, escape_markup(figure.caption),
-                         links(figure.data));
+    body_ +=
+        fmt::format("<figure>\n{}<figcaption><b>Figure {}.</b> {}{}</figcaption>\n</figure>\n",
+                    figure.content, ++figure_count_, prose(figure.caption), links(figure.data));
   }
   body_ += "</div>\n";
 }
 
 void ReportPage::table(const Table& table) {
   body_ += fmt::format(
-      "<div class=\"scroll\"><table>\n<caption><b>Table {}.</b> {}{}</caption>\n<thead><tr>",
-      ++table_count_, escape_markup(table.caption), links(table.data));
+      "<figure class=\"table\"><figcaption><b>Table {}.</b> {}{}</figcaption>\n"
+      "<div class=\"scroll\"><table>\n<thead><tr>",
+      ++table_count_, prose(table.caption), links(table.data));
   for (const std::string& name : table.header) {
-    body_ += "<th scope=\"col\">" + escape_markup(name) + "</th>";
+    body_ += "<th scope=\"col\">" + prose(name) + "</th>";
   }
   body_ += "</tr></thead>\n<tbody>\n";
   for (const std::vector<TableCell>& row : table.rows) {
@@ -169,11 +200,31 @@ void ReportPage::table(const Table& table) {
     body_ += "<tr>";
     for (std::size_t i = 0; i < row.size(); ++i) {
       body_ += i == 0 ? "<th scope=\"row\">" : "<td>";
-      body_ += escape_markup(row[i].text);
+      body_ += prose(row[i].text);
       if (!row[i].note.empty()) {
-        body_ += "<span class=\"small\">" + escape_markup(row[i].note) + "</span>";
+        body_ += "<span class=\"small\">" + prose(row[i].note) + "</span>";
       }
       body_ += i == 0 ? "</th>" : "</td>";
+    }
+    body_ += "</tr>\n";
+  }
+  body_ += "</tbody></table></div></figure>\n";
+}
+
+void ReportPage::verdicts(const std::vector<Claim>& claims) {
+  if (claims.empty()) return;
+  body_ +=
+      "<div class=\"scroll\"><table class=\"verdicts\">\n<thead><tr><th scope=\"col\">Claim</th>";
+  for (const Finding& finding : claims[0].findings) {
+    body_ += "<th scope=\"col\">" + prose(finding.target) + "</th>";
+  }
+  body_ += "</tr></thead>\n<tbody>\n";
+  int number = claim_count_;
+  for (const Claim& claim : claims) {
+    body_ += fmt::format("<tr><th scope=\"row\"><a href=\"#claim-{}\">{}</a></th>", ++number,
+                         prose(claim.statement));
+    for (const Finding& finding : claim.findings) {
+      body_ += "<td>" + badge(finding.judgement.verdict) + "</td>";
     }
     body_ += "</tr>\n";
   }
@@ -181,16 +232,15 @@ void ReportPage::table(const Table& table) {
 }
 
 void ReportPage::claim(const Claim& claim) {
-  body_ += fmt::format("<div class=\"claim\">\n<h3>{}</h3>\n<p class=\"rule\">{}</p>\n",
-                       escape_markup(claim.statement), escape_markup(claim.rule));
+  body_ +=
+      fmt::format("<div class=\"claim\" id=\"claim-{}\">\n<h3>{}</h3>\n<p class=\"rule\">{}</p>\n",
+                  ++claim_count_, prose(claim.statement), prose(claim.rule));
   for (const Finding& finding : claim.findings) {
     body_ += fmt::format(
-        "<div class=\"finding\"><span class=\"target\">{}</span>"
-        "<span class=\"badge {}\">{}</span><span class=\"measured\">{}</span>"
-        "<span class=\"paper\">Paper: {}</span></div>\n",
-        escape_markup(finding.target), badge_class(finding.judgement.verdict),
-        verdict_text(finding.judgement.verdict), escape_markup(finding.judgement.measured),
-        escape_markup(finding.paper));
+        "<div class=\"finding\"><span class=\"target\">{}</span>{}"
+        "<span class=\"measured\">{}</span><span class=\"paper\">Paper: {}</span></div>\n",
+        prose(finding.target), badge(finding.judgement.verdict), prose(finding.judgement.measured),
+        prose(finding.paper));
   }
   body_ += "</div>\n";
 }
@@ -203,7 +253,7 @@ std::string ReportPage::html() const {
       "<p class=\"subtitle\">{2}</p>\n</header>\n<nav aria-label=\"Contents\">\n{3}</nav>\n{4}"
       "<footer>Written by Basin. This page holds all it shows; its links lead to the files of the "
       "results folder beside it.</footer>\n</main>\n</body>\n</html>\n",
-      escape_markup(title_), kStyleSheet, escape_markup(subtitle_), contents_, body_);
+      escape_markup(title_), kStyleSheet, prose(subtitle_), contents_, body_);
 }
 
 std::string encode_url(std::string_view path) {

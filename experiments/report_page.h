@@ -51,6 +51,10 @@ class ReportPage {
   void figures(const std::vector<Figure>& figures);
   // Tables are numbered through the page. Every row must have as many cells as the header.
   void table(const Table& table);
+  // The verdicts of all claims at a glance, a row per claim, each leading to its box, which must
+  // follow. The claims must have the same targets in the same order.
+  void verdicts(const std::vector<Claim>& claims);
+  // A box with the claim's rule, figures and verdicts.
   void claim(const Claim& claim);
 
   std::string html() const;
@@ -61,6 +65,7 @@ class ReportPage {
   std::string body_;
   int figure_count_ = 0;
   int table_count_ = 0;
+  int claim_count_ = 0;
 };
 
 // `path` as the value of a link: bytes outside the unreserved characters and '/' percent-encoded.

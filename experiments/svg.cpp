@@ -290,7 +290,7 @@ Shade shade_at(double fraction) {
     channel[c] = static_cast<int>(
         std::lround(kAnchors[left][c] + share * (kAnchors[left + 1][c] - kAnchors[left][c])));
   }
-  return {fmt::format("#{:02x}{:02x}{:02x}", channel[0], channel[1], channel[2]), fraction > 0.55};
+  return {fmt::format("#{:02x}{:02x}{:02x}", channel[0], channel[1], channel[2]), fraction > 0.65};
 }
 
 }  // namespace
@@ -448,7 +448,7 @@ std::string bar_chart(const BarChart& chart) {
   Axis axis = make_axis(0, extent.high, 6, true, false);
   if (chart.ceiling) axis.to = std::min(axis.to, *chart.ceiling);
   axis.pixel_from = std::min(name_width + 20, kWidth / 2);
-  axis.pixel_to = kWidth - value_width - 14;
+  axis.pixel_to = kWidth - value_width - 22;
 
   for (const double tick : axis.ticks()) {
     const double x = axis.place(tick);
@@ -478,21 +478,18 @@ std::string bar_chart(const BarChart& chart) {
     const double x = axis.place(*series.reference);
     canvas.line(x, plot_top, x, plot_bottom, style_of(series.style).color, 1.2, "3 3");
   }
-  // Intervals and numbers come last: nothing may cover them.
+  // The numbers stand in a column of their own at the right, where no line or whisker crosses them.
   for (std::size_t i = 0; i < chart.categories.size(); ++i) {
     for (std::size_t s = 0; s < chart.series.size(); ++s) {
       const BarSeries& series = chart.series[s];
       if (!std::isfinite(series.values[i])) continue;
       const double y =
           plot_top + row * static_cast<double>(i) + gap / 2 + bar * (static_cast<double>(s) + 0.5);
-      double end = axis.place(series.values[i]);
       if (has_interval(series.lower, series.upper, i)) {
         draw_interval(canvas, axis.place(series.lower[i]), y, axis.place(series.upper[i]), y, kInk);
-        end = std::max(end, axis.place(series.upper[i]));
       }
-      canvas.text(
-          end + 5, y + 3.5, display(series.values[i], chart.decimals), "start", kInk,
-          R"( font-size="10.5" stroke="#fff" stroke-width="3" stroke-linejoin="round" paint-order="stroke")");
+      canvas.text(kWidth - 8, y + 3.5, display(series.values[i], chart.decimals), "end", kInk,
+                  R"( font-size="10.5")");
     }
   }
   return canvas.finish(plot_bottom + 26, chart.description);

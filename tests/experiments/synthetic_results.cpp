@@ -69,14 +69,14 @@ void write_interpolation(const fs::path& folder, const std::string& column, doub
 }
 
 void write_analyses(const fs::path& analyses, const std::string& target, const std::string& column,
-                    double finetune, double randinit) {
+                    double chance, double finetune, double randinit) {
   const std::string line = "interpolate-" + target + "-";
   write_interpolation(analyses / (line + "finetune-finetune"), column, finetune, finetune - 0.004,
                       -0.008, 0);
   write_interpolation(analyses / (line + "randinit-randinit"), column, randinit, randinit - 0.01,
-                      randinit - 0.12, 1.9);
+                      randinit - chance - 0.02, 1.9);
   write_interpolation(analyses / (line + "randinit-finetune"), column, randinit, finetune,
-                      randinit - 0.1, 2.4);
+                      randinit - chance, 2.4);
 
   const std::vector<std::string> modules = {"conv1", "layer1.0", "layer2.0", "layer3.0", "fc"};
   const std::vector<double> finetune_drop = {0.01, 0.004, 0.012, 0.03, 0.5};
@@ -184,8 +184,8 @@ void write_synthetic_results(const fs::path& folder, int runs) {
       }
     }
     write_analyses(folder / "analyses", domain.name,
-                   std::string(domain.metric) == "auc" ? "auc" : "accuracy", domain.finetune,
-                   domain.randinit);
+                   std::string(domain.metric) == "auc" ? "auc" : "accuracy", domain.start,
+                   domain.finetune, domain.randinit);
     targets.push_back(target);
   }
   write_run(folder / "runs/pretrain", "accuracy", 12, 0.1, 0.91, 0.6, 99);
