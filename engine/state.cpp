@@ -44,8 +44,7 @@ Tensor State::add(std::string name, Shape shape, bool buffer) {
   BASIN_CHECK(!modules_.empty(), "parameter ", name, " was added before begin_module()");
   BASIN_CHECK(!index_.contains(name), "two parameters are named ", name);
   int64_t& elements = buffer ? buffer_elements_ : parameter_elements_;
-  Tensor tensor(nullptr, shape, dtype_, !buffer);
-  tensor.content_->leaf = true;
+  Tensor tensor(nullptr, shape, dtype_);
   index_[name] = entries_.size();
   entries_.push_back({std::move(name), modules_.back(), shape, elements, buffer, tensor});
   elements += (shape.elements() + kAlignElements - 1) / kAlignElements * kAlignElements;
@@ -68,10 +67,11 @@ void State::allocate(Use use) {
     Tensor::Content& content = *entry.tensor.content_;
     content.storage = std::make_shared<Part>(entry.buffer ? buffers_ : values_, offset, bytes);
     content.address = static_cast<std::byte*>(content.storage->data());
-    content.requires_gradient = !entry.buffer && use == Use::kTraining;
-    if (content.requires_gradient) {
-      content.gradient = std::make_unique<Tensor>(std::make_shared<Part>(gradients_, offset, bytes),
-                                                  entry.shape, dtype_);
+    if (!entry.buffer && use == Use::kTraining) {
+      content.slot = std::make_shared<GradientSlot>(
+          GradientSlot{entry.shape, dtype_, true, false,
+                       std::make_unique<Tensor>(std::make_shared<Part>(gradients_, offset, bytes),
+                                                entry.shape, dtype_)});
     }
   }
 }
@@ -203,7 +203,9 @@ void* State::flat_momentum() const {
 }
 
 void State::begin_step() {
-  for (Entry& entry : entries_) entry.tensor.content_->gradient_written = false;
+  for (const Entry& entry : entries_) {
+    if (const GradientSlotHandle slot = entry.tensor.slot()) slot->written = false;
+  }
 }
 
 void State::check_gradients_written() const {

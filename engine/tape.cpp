@@ -20,20 +20,18 @@ bool Tape::will_record(std::initializer_list<Tensor> inputs) const {
 
 Tensor Tape::record(Tensor output, std::initializer_list<Tensor> inputs, Backward backward) {
   if (!will_record(inputs)) return output;
-  output.content_->requires_gradient = true;
-  nodes_.push_back({output, std::move(backward)});
+  output.content_->slot = std::make_shared<GradientSlot>(
+      GradientSlot{output.shape(), output.dtype(), false, false, nullptr});
+  nodes_.push_back({output.slot(), std::move(backward)});
   return output;
 }
 
-GradientTarget Tape::gradient_target(const Tensor& input) {
-  if (!input.requires_gradient()) return {};
-  Tensor::Content& content = *input.content_;
-  if (content.gradient_written) return {*content.gradient, true};
-  if (!content.leaf) {
-    content.gradient = std::make_unique<Tensor>(empty(content.shape, content.dtype));
-  }
-  content.gradient_written = true;
-  return {*content.gradient, false};
+GradientTarget Tape::gradient_target(const GradientSlotHandle& slot) {
+  if (!slot) return {};
+  if (slot->written) return {*slot->gradient, true};
+  if (!slot->parameter) slot->gradient = std::make_unique<Tensor>(empty(slot->shape, slot->dtype));
+  slot->written = true;
+  return {*slot->gradient, false};
 }
 
 void Tape::backward(const Tensor& loss) {
@@ -46,8 +44,8 @@ void Tape::backward(const Tensor& loss) {
   while (!nodes_.empty()) {
     Node node = std::move(nodes_.back());
     nodes_.pop_back();
-    if (!node.output.has_gradient()) continue;  // the loss does not depend on it
-    node.backward(node.output.gradient());
+    if (!node.output->written) continue;  // the loss does not depend on it
+    node.backward(*node.output->gradient);
   }
 }
 

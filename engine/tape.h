@@ -46,7 +46,8 @@ class Tape {
   bool will_record(std::initializer_list<Tensor> inputs) const;
 
   // For closures: the place to write the gradient of `input`, and whether to add to it.
-  GradientTarget gradient_target(const Tensor& input);
+  GradientTarget gradient_target(const GradientSlotHandle& slot);
+  GradientTarget gradient_target(const Tensor& input) { return gradient_target(input.slot()); }
 
   // Gradients of the one-element tensor `loss` for everything it was computed from. Empties the
   // tape. The gradients of parameters stay in their State; those of activations stay only on
@@ -55,7 +56,7 @@ class Tape {
 
  private:
   struct Node {
-    Tensor output;
+    GradientSlotHandle output;
     Backward backward;
   };
   Stream& stream_;

@@ -48,7 +48,7 @@ std::string Shape::text() const {
   return text + "]";
 }
 
-Tensor::Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype, bool requires_gradient)
+Tensor::Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype)
     : content_(std::make_shared<Content>()) {
   content_->elements = shape.elements();
   BASIN_CHECK(!storage || storage->bytes() >= content_->elements * size_of(dtype), "storage of ",
@@ -57,7 +57,6 @@ Tensor::Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype, bool 
   content_->storage = std::move(storage);
   content_->shape = shape;
   content_->dtype = dtype;
-  content_->requires_gradient = requires_gradient;
 }
 
 }  // namespace basin

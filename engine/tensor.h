@@ -52,18 +52,32 @@ class Shape {
   int rank_ = 0;
 };
 
+class Tensor;
+
+// Where the gradient of a tensor is gathered. It outlives the tensor's elements: a closure that
+// needs only to pass a gradient on holds the slot and lets the elements go.
+struct GradientSlot {
+  Shape shape;
+  DType dtype;
+  bool parameter;                    // the gradient's memory belongs to a State
+  bool written = false;              // in the current step
+  std::unique_ptr<Tensor> gradient;  // null until first written, unless a parameter's
+};
+using GradientSlotHandle = std::shared_ptr<GradientSlot>;
+
 // A handle: copies share elements and gradient. Empty when default-constructed.
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype,
-         bool requires_gradient = false);
+  Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype);
 
   explicit operator bool() const { return content_ != nullptr; }
   const Shape& shape() const { return content_->shape; }
   DType dtype() const { return content_->dtype; }
   int64_t size() const { return content_->elements; }
-  bool requires_gradient() const { return content_ && content_->requires_gradient; }
+  bool requires_gradient() const { return content_ && content_->slot; }
+  // Null where no gradient is wanted.
+  GradientSlotHandle slot() const { return content_ ? content_->slot : nullptr; }
 
   template <class T>
   T* data() const {
@@ -77,9 +91,9 @@ class Tensor {
     return content_ ? data<T>() : nullptr;
   }
 
-  // The gradient: empty until something wrote it in the current step.
-  const Tensor& gradient() const { return *content_->gradient; }
-  bool has_gradient() const { return content_->gradient_written; }
+  // The gradient; only when has_gradient().
+  const Tensor& gradient() const { return *content_->slot->gradient; }
+  bool has_gradient() const { return requires_gradient() && content_->slot->written; }
 
   bool same_as(const Tensor& other) const { return content_ == other.content_; }
 
@@ -92,10 +106,7 @@ class Tensor {
     Shape shape;
     DType dtype = DType::kF32;
     int64_t elements = 0;
-    bool requires_gradient = false;
-    bool gradient_written = false;
-    bool leaf = false;  // a parameter: its gradient lives in the state
-    std::unique_ptr<Tensor> gradient;
+    GradientSlotHandle slot;
   };
   std::shared_ptr<Content> content_;
 };

@@ -1,6 +1,8 @@
 // Convolution on the CPU: picks the way each shape is computed.
 #include "kernels/conv2d.h"
 
+#include "kernels/conv2d_direct.h"
+
 namespace basin {
 
 template <>
@@ -17,15 +19,15 @@ int64_t Conv2dBackwardWeights<double>::workspace_bytes() const {
 }
 template <>
 int64_t Conv2dForward<float>::workspace_bytes() const {
-  return 0;
+  return cpu::direct_workspace_bytes(*this);
 }
 template <>
 int64_t Conv2dBackwardData<float>::workspace_bytes() const {
-  return 0;
+  return cpu::direct_workspace_bytes(*this);
 }
 template <>
 int64_t Conv2dBackwardWeights<float>::workspace_bytes() const {
-  return 0;
+  return cpu::direct_workspace_bytes(*this);
 }
 
 namespace cpu {
@@ -45,15 +47,15 @@ void run(const Conv2dBackwardWeights<double>& call) {
 
 template <>
 void run(const Conv2dForward<float>& call) {
-  conv2d_forward_naive(call);
+  run_direct(call);
 }
 template <>
 void run(const Conv2dBackwardData<float>& call) {
-  conv2d_backward_data_naive(call);
+  run_direct(call);
 }
 template <>
 void run(const Conv2dBackwardWeights<float>& call) {
-  conv2d_backward_weights_naive(call);
+  run_direct(call);
 }
 
 }  // namespace cpu

@@ -53,42 +53,80 @@ inline void pack_panels(int64_t depth, int64_t columns, const At& at, float* pac
   }
 }
 
-// Packs `rows` rows of a left-hand side whose element (i, k) is `at(i, k)` into groups of
-// kBlockRows, each [depth][kBlockRows].
-template <class At>
-inline void pack_interleaved(int64_t rows, int64_t depth, const At& at, float* packed) {
-  for (int64_t i0 = 0; i0 < rows; i0 += kBlockRows) {
-    const int64_t used = std::min<int64_t>(kBlockRows, rows - i0);
+// Packs a right-hand side stored as rows of `columns` values, `step` apart.
+inline void pack_panels_from_rows(int64_t depth, int64_t columns, const float* from, int64_t step,
+                                  float* packed) {
+  int64_t j = 0;
+  for (; j + kPanelWidth <= columns; j += kPanelWidth) {
     for (int64_t k = 0; k < depth; ++k) {
-      for (int64_t i = 0; i < used; ++i) packed[i] = at(i0 + i, k);
-      for (int64_t i = used; i < kBlockRows; ++i) packed[i] = 0;
+      store(packed, load(from + k * step + j));
+      store(packed + kVectorWidth, load(from + k * step + j + kVectorWidth));
+      packed += kPanelWidth;
+    }
+  }
+  pack_panels(
+      depth, columns - j, [&](int64_t k, int64_t i) { return from[k * step + j + i]; }, packed);
+}
+
+// Packs the transpose of `depth` stored rows of `rows` values, `row_at(k)` the address of row k, as
+// a left-hand side of `rows` rows: groups of kBlockRows, each [depth][kBlockRows].
+template <class RowAt>
+inline void pack_interleaved(int64_t rows, int64_t depth, const RowAt& row_at, float* packed) {
+  int64_t i0 = 0;
+  for (; i0 + kBlockRows <= rows; i0 += kBlockRows) {
+    for (int64_t k = 0; k < depth; ++k) {
+      const float* from = row_at(k) + i0;
+#pragma GCC unroll 16
+      for (int i = 0; i < kBlockRows; ++i) packed[i] = from[i];
+      packed += kBlockRows;
+    }
+  }
+  if (i0 < rows) {
+    for (int64_t k = 0; k < depth; ++k) {
+      const float* from = row_at(k) + i0;
+      for (int64_t i = 0; i < rows - i0; ++i) packed[i] = from[i];
+      for (int64_t i = rows - i0; i < kBlockRows; ++i) packed[i] = 0;
       packed += kBlockRows;
     }
   }
 }
 
-// out[i][0..columns) (+)= sum over k < depth of a(i, k) * panel[k][0..columns), for kRows rows;
-// a(i, k) is a[i][k], or a[0][k * kBlockRows + i] where the rows are interleaved.
+// What multiply_panels() reads on the left: row i is `runs` runs of `depth` values; the first
+// begins at start[i] + offset, each next one `pitch` further.
+struct LeftRows {
+  const float* const* start;
+  int64_t offset, depth, runs, pitch;
+};
+
+// out[i][0..columns) (+)= sum over k of a(i, k) * panel[k][0..columns), for kRows rows from row
+// `first_row` on. With interleaved rows (runs = 1), a(i, k) is start[first_row][k * kBlockRows +
+// i].
 template <int kRows, int kVectors, bool kInterleaved>
-inline void multiply_block(const float* const* a, int64_t depth, const float* panel,
+inline void multiply_block(const LeftRows& a, int64_t first_row, const float* panel,
                            float* const* out, int64_t first_column, int64_t columns,
                            bool accumulate) {
   const float* row[kRows];
 #pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) row[i] = a[kInterleaved ? 0 : i];
+  for (int i = 0; i < kRows; ++i) row[i] = a.start[first_row + (kInterleaved ? 0 : i)] + a.offset;
   FloatVector sum[kRows][kVectors] = {};
-  for (int64_t k = 0; k < depth; ++k) {
-    FloatVector b[kVectors];
+  for (int64_t run = 0; run < a.runs; ++run) {
+    const int64_t depth = a.depth;
+    for (int64_t k = 0; k < depth; ++k) {
+      FloatVector b[kVectors];
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) b[v] = load(panel + v * kVectorWidth);
-    panel += kVectors * kVectorWidth;
+      for (int v = 0; v < kVectors; ++v) b[v] = load(panel + v * kVectorWidth);
+      panel += kVectors * kVectorWidth;
 #pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      const float x = kInterleaved ? row[0][k * kBlockRows + i] : row[i][k];
+      for (int i = 0; i < kRows; ++i) {
+        const float x = kInterleaved ? row[0][k * kBlockRows + i] : row[i][k];
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) sum[i][v] += x * b[v];
+        for (int v = 0; v < kVectors; ++v) sum[i][v] += x * b[v];
+      }
     }
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) row[i] += a.pitch;
   }
+  out += first_row;
   if (columns == kVectors * kVectorWidth) {
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
@@ -112,23 +150,23 @@ inline void multiply_block(const float* const* a, int64_t depth, const float* pa
 }
 
 template <int kRows, int kVectors, bool kInterleaved>
-void multiply_up_to(int64_t rows, const float* const* a, int64_t depth, const float* panel,
+void multiply_up_to(int64_t rows, const LeftRows& a, int64_t first_row, const float* panel,
                     float* const* out, int64_t first_column, int64_t columns, bool accumulate) {
   if constexpr (kRows > 1) {
     if (rows < kRows) {
-      return multiply_up_to<kRows - 1, kVectors, kInterleaved>(rows, a, depth, panel, out,
+      return multiply_up_to<kRows - 1, kVectors, kInterleaved>(rows, a, first_row, panel, out,
                                                                first_column, columns, accumulate);
     }
   }
-  multiply_block<kRows, kVectors, kInterleaved>(a, depth, panel, out, first_column, columns,
+  multiply_block<kRows, kVectors, kInterleaved>(a, first_row, panel, out, first_column, columns,
                                                 accumulate);
 }
 
-// out[i][0..columns) (+)= a(i, 0..depth) * panels, for `rows` rows on one thread. `packed` holds
-// panels of `packed_depth` rows, of which rows first .. first + depth take part. With interleaved
-// rows, a[i] for i a multiple of kBlockRows is the start of a group; the other entries are unused.
+// out[i][0..columns) (+)= a(i, :) * panels, for `rows` rows on one thread. `packed` holds panels of
+// `packed_depth` rows, of which those from `first` on take part. With interleaved rows, start[i]
+// for i a multiple of kBlockRows is the start of a group; the other entries are unused.
 template <bool kInterleaved>
-inline void multiply_panels(int64_t rows, const float* const* a, int64_t depth, const float* packed,
+inline void multiply_panels(int64_t rows, const LeftRows& a, const float* packed,
                             int64_t packed_depth, int64_t first, int64_t columns, float* const* out,
                             bool accumulate) {
   for (int64_t j = 0; j < columns; j += kPanelWidth) {
@@ -137,11 +175,9 @@ inline void multiply_panels(int64_t rows, const float* const* a, int64_t depth, 
     for (int64_t i = 0; i < rows; i += kBlockRows) {
       const int64_t count = std::min<int64_t>(kBlockRows, rows - i);
       if (width == kPanelWidth) {
-        multiply_up_to<kBlockRows, 2, kInterleaved>(count, a + i, depth, panel, out + i, j, used,
-                                                    accumulate);
+        multiply_up_to<kBlockRows, 2, kInterleaved>(count, a, i, panel, out, j, used, accumulate);
       } else {
-        multiply_up_to<kBlockRows, 1, kInterleaved>(count, a + i, depth, panel, out + i, j, used,
-                                                    accumulate);
+        multiply_up_to<kBlockRows, 1, kInterleaved>(count, a, i, panel, out, j, used, accumulate);
       }
     }
   }

@@ -11,10 +11,10 @@ Tensor add(Tape& tape, const Tensor& a, const Tensor& b) {
   return dispatch(a.dtype(), [&]<class T>() {
     Tensor y = tape.empty(a.shape(), a.dtype());
     run(Add<T>{a.data<T>(), b.data<T>(), y.data<T>(), a.size()}, tape.stream());
-    return tape.record(y, {a, b}, [&tape, a, b](const Tensor& dy) {
-      for (const Tensor& input : {a, b}) {
+    return tape.record(y, {a, b}, [&tape, a = a.slot(), b = b.slot()](const Tensor& dy) {
+      for (const GradientSlotHandle& input : {a, b}) {
         if (const GradientTarget dx = tape.gradient_target(input); dx.tensor) {
-          run(Scale<T>{dy.data<T>(), nullptr, dx.data<T>(), dx.accumulate, input.size()},
+          run(Scale<T>{dy.data<T>(), nullptr, dx.data<T>(), dx.accumulate, dy.size()},
               tape.stream());
         }
       }

@@ -24,39 +24,42 @@ Tensor affine_relu(Tape& tape, const Tensor& x, const AffineRelu& a) {
                              a.shift.data_or_null<T>(), y.data<T>(), mask.data_or_null<uint8_t>(),
                              a.relu, x.size()},
         tape.stream());
-    // Only the scale's gradient reads x again. Where there is no scale, backward needs x's
-    // identity, to find its gradient, but not its elements; the handle keeps them alive all the
-    // same.
-    return tape.record(y, inputs, [&tape, x, a, mask](const Tensor& dy) {
-      const GradientTarget dx = tape.gradient_target(x);
-      const GradientTarget dresidual = tape.gradient_target(a.residual);
-      const GradientTarget dscale = tape.gradient_target(a.scale);
-      const GradientTarget dbias = tape.gradient_target(a.bias);
-      const GradientTarget dresidual_shift = tape.gradient_target(a.residual_shift);
-      const GradientTarget dshift = tape.gradient_target(a.shift);
-      AffineReluBackward<T> call{dy.data<T>(),
-                                 x.data<T>(),
-                                 mask.data_or_null<uint8_t>(),
-                                 a.scale.data_or_null<T>(),
-                                 a.relu,
-                                 dx.data<T>(),
-                                 dresidual.data<T>(),
-                                 dscale.data<T>(),
-                                 dbias.data<T>(),
-                                 dresidual_shift.data<T>(),
-                                 dshift.data<T>(),
-                                 dx.accumulate,
-                                 dresidual.accumulate,
-                                 dscale.accumulate,
-                                 dbias.accumulate,
-                                 dresidual_shift.accumulate,
-                                 dshift.accumulate,
-                                 nullptr,
-                                 x.size()};
-      const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
-      call.partials = partials.data<double>();
-      run(call, tape.stream());
-    });
+    // Only the scale's gradient reads x again; else its elements are let go.
+    const Tensor kept = a.scale.requires_gradient() ? x : Tensor();
+    return tape.record(
+        y, inputs,
+        [&tape, kept, mask, scale = a.scale, relu = a.relu, size = x.size(), x_slot = x.slot(),
+         residual = a.residual.slot(), bias = a.bias.slot(),
+         residual_shift = a.residual_shift.slot(), shift = a.shift.slot()](const Tensor& dy) {
+          const GradientTarget dx = tape.gradient_target(x_slot);
+          const GradientTarget dresidual = tape.gradient_target(residual);
+          const GradientTarget dscale = tape.gradient_target(scale);
+          const GradientTarget dbias = tape.gradient_target(bias);
+          const GradientTarget dresidual_shift = tape.gradient_target(residual_shift);
+          const GradientTarget dshift = tape.gradient_target(shift);
+          AffineReluBackward<T> call{dy.data<T>(),
+                                     kept.data_or_null<T>(),
+                                     mask.data_or_null<uint8_t>(),
+                                     scale.data_or_null<T>(),
+                                     relu,
+                                     dx.data<T>(),
+                                     dresidual.data<T>(),
+                                     dscale.data<T>(),
+                                     dbias.data<T>(),
+                                     dresidual_shift.data<T>(),
+                                     dshift.data<T>(),
+                                     dx.accumulate,
+                                     dresidual.accumulate,
+                                     dscale.accumulate,
+                                     dbias.accumulate,
+                                     dresidual_shift.accumulate,
+                                     dshift.accumulate,
+                                     nullptr,
+                                     size};
+          const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
+          call.partials = partials.data<double>();
+          run(call, tape.stream());
+        });
   });
 }
 

@@ -51,8 +51,8 @@ Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& bn, Mode mode,
     Tensor kept = relu ? y : Tensor();
     const Tensor weight = bn.weight, bias = bn.bias;
     return tape.record(y, {x, residual, weight, bias},
-                       [&tape, x, kept, residual, mean, inverse_std, weight, bias, relu, rows,
-                        channels](const Tensor& dy) {
+                       [&tape, x, kept, residual = residual.slot(), mean, inverse_std, weight, bias,
+                        relu, rows, channels](const Tensor& dy) {
                          const GradientTarget dx = tape.gradient_target(x);
                          const GradientTarget dresidual = tape.gradient_target(residual);
                          const GradientTarget dweight = tape.gradient_target(weight);

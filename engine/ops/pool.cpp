@@ -17,7 +17,7 @@ Tensor max_pool(Tape& tape, const Tensor& x) {
     call.y = y.data<T>();
     call.index = index.data_or_null<uint8_t>();
     run(call, tape.stream());
-    return tape.record(y, {x}, [&tape, x, index, s](const Tensor& dy) {
+    return tape.record(y, {x}, [&tape, x = x.slot(), index, s](const Tensor& dy) {
       const GradientTarget dx = tape.gradient_target(x);
       run(MaxPoolBackward<T>{dy.data<T>(), index.data<uint8_t>(), dx.data<T>(), dx.accumulate, s[0],
                              s[1], s[2], s[3]},
@@ -32,7 +32,7 @@ Tensor global_average_pool(Tape& tape, const Tensor& x) {
   return dispatch(x.dtype(), [&]<class T>() {
     Tensor y = tape.empty({s[0], s[3]}, x.dtype());
     run(AveragePoolForward<T>{x.data<T>(), y.data<T>(), s[0], s[1] * s[2], s[3]}, tape.stream());
-    return tape.record(y, {x}, [&tape, x, s](const Tensor& dy) {
+    return tape.record(y, {x}, [&tape, x = x.slot(), s](const Tensor& dy) {
       const GradientTarget dx = tape.gradient_target(x);
       run(AveragePoolBackward<T>{dy.data<T>(), dx.data<T>(), dx.accumulate, s[0], s[1] * s[2],
                                  s[3]},
