@@ -1,0 +1,52 @@
+// The ops a model may call. Each records its backward on the tape; images are NHWC.
+#pragma once
+
+#include "engine/tape.h"
+#include "engine/tensor.h"
+
+namespace basin {
+
+// x [N,H,W,C], weight [K,R,S,C] -> [N,P,Q,K]; same padding on all sides, no bias.
+Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride, int64_t padding);
+
+// Fixup's scalars and ReLU; every member but `relu` may be empty. All scalars have one element.
+struct AffineRelu {
+  Tensor scale, bias, residual, residual_shift, shift;
+  bool relu = true;
+};
+// relu(scale*x + bias + residual - residual_shift) + shift, elementwise, any shape.
+Tensor affine_relu(Tape& tape, const Tensor& x, const AffineRelu& arguments);
+
+// The parameters [C] and running statistics [C] of one batch normalisation.
+struct BatchNorm {
+  Tensor weight, bias, running_mean, running_variance;
+  double epsilon = 1e-5, momentum = 0.1;
+};
+// Which statistics a batch normalisation uses.
+enum class Mode {
+  kTrain,     // of the batch; running statistics are updated
+  kEvaluate,  // the running ones
+};
+// [relu](batch_norm(x) [+ residual]); x [.., C]. Records a backward in kTrain only.
+Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& batch_norm, Mode mode,
+                  const Tensor& residual, bool relu);
+
+// 3x3, stride 2, padding 1: [N,H,W,C] -> [N,(H-1)/2+1,(W-1)/2+1,C].
+Tensor max_pool(Tape& tape, const Tensor& x);
+
+// Mean over the pixels: [N,H,W,C] -> [N,C].
+Tensor global_average_pool(Tape& tape, const Tensor& x);
+
+// x [N,C] * weight^T [K,C] + bias [K] -> [N,K].
+Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias);
+
+// a + b, same shape.
+Tensor add(Tape& tape, const Tensor& a, const Tensor& b);
+
+// Mean over rows of the cross entropy with soft targets; logits, targets [N,K] -> [1].
+Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets);
+
+// Mean over rows and labels of the binary cross entropy with logits; [N,K] -> [1].
+Tensor sigmoid_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets);
+
+}  // namespace basin

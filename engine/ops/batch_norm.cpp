@@ -1,0 +1,85 @@
+// Batch normalisation with the residual addition and ReLU that follow it.
+#include "kernels/batch_norm.h"
+
+#include "engine/ops.h"
+#include "kernels/run.h"
+
+namespace basin {
+
+Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& bn, Mode mode,
+                  const Tensor& residual, bool relu) {
+  const int64_t channels = x.shape()[x.shape().rank() - 1], rows = x.size() / channels;
+  BASIN_CHECK(bn.weight.size() == channels, "batch_norm: x ", x.shape().text(), " has ", channels,
+              " channels, the parameters ", bn.weight.size());
+  BASIN_CHECK(!residual || residual.shape() == x.shape(), "batch_norm: x ", x.shape().text(),
+              " and residual ", residual ? residual.shape().text() : "", " differ");
+  BASIN_CHECK(
+      mode == Mode::kEvaluate || rows > 1,
+      "batch_norm: statistics of one value per channel in training; use a larger --batch-size");
+  return dispatch(x.dtype(), [&]<class T>() {
+    Stream& stream = tape.stream();
+    Tensor y = tape.empty(x.shape(), x.dtype());
+    Tensor inverse_std = tape.empty({channels}, x.dtype());
+    Tensor mean = bn.running_mean;
+    if (mode == Mode::kTrain) {
+      mean = tape.empty({channels}, x.dtype());
+      BatchNormStatistics<T> call{x.data<T>(),
+                                  mean.data<T>(),
+                                  inverse_std.data<T>(),
+                                  bn.running_mean.data<T>(),
+                                  bn.running_variance.data<T>(),
+                                  bn.epsilon,
+                                  bn.momentum,
+                                  nullptr,
+                                  rows,
+                                  channels};
+      const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
+      call.partials = partials.data<double>();
+      run(call, stream);
+    } else {
+      run(BatchNormInverseStd<T>{bn.running_variance.data<T>(), inverse_std.data<T>(), bn.epsilon,
+                                 channels},
+          stream);
+    }
+    run(BatchNormForward<T>{x.data<T>(), residual.data_or_null<T>(), mean.data<T>(),
+                            inverse_std.data<T>(), bn.weight.data<T>(), bn.bias.data<T>(),
+                            y.data<T>(), relu, rows, channels},
+        stream);
+    BASIN_CHECK(mode == Mode::kTrain || !tape.will_record({x, residual, bn.weight, bn.bias}),
+                "batch_norm: no gradient in evaluation mode; turn recording off");
+    // y is the ReLU's mask: without a shift behind it, y > 0 is exact.
+    Tensor kept = relu ? y : Tensor();
+    const Tensor weight = bn.weight, bias = bn.bias;
+    return tape.record(y, {x, residual, weight, bias},
+                       [&tape, x, kept, residual = residual.slot(), mean, inverse_std, weight, bias,
+                        relu, rows, channels](const Tensor& dy) {
+                         const GradientTarget dx = tape.gradient_target(x);
+                         const GradientTarget dresidual = tape.gradient_target(residual);
+                         const GradientTarget dweight = tape.gradient_target(weight);
+                         const GradientTarget dbias = tape.gradient_target(bias);
+                         BatchNormBackward<T> call{x.data<T>(),
+                                                   kept.data_or_null<T>(),
+                                                   dy.data<T>(),
+                                                   mean.data<T>(),
+                                                   inverse_std.data<T>(),
+                                                   weight.data<T>(),
+                                                   relu,
+                                                   dx.data<T>(),
+                                                   dresidual.data<T>(),
+                                                   dweight.data<T>(),
+                                                   dbias.data<T>(),
+                                                   dx.accumulate,
+                                                   dresidual.accumulate,
+                                                   dweight.accumulate,
+                                                   dbias.accumulate,
+                                                   nullptr,
+                                                   rows,
+                                                   channels};
+                         const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
+                         call.partials = partials.data<double>();
+                         run(call, tape.stream());
+                       });
+  });
+}
+
+}  // namespace basin

@@ -1,0 +1,51 @@
+// 2-D convolution and its two gradients.
+#include "kernels/conv2d.h"
+
+#include "engine/ops.h"
+#include "kernels/run.h"
+
+namespace basin {
+namespace {
+
+// Fills in the workspace of a convolution call and runs it.
+template <class Call>
+void run_with_workspace(Call call, Tape& tape) {
+  const int64_t bytes = call.workspace_bytes();
+  const Tensor workspace = bytes > 0 ? tape.empty({bytes}, DType::kU8) : Tensor();
+  call.workspace = workspace.data_or_null<uint8_t>();
+  run(call, tape.stream());
+}
+
+}  // namespace
+
+Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride, int64_t padding) {
+  BASIN_CHECK(
+      x.shape().rank() == 4 && weight.shape().rank() == 4 && x.shape()[3] == weight.shape()[3],
+      "conv2d: x ", x.shape().text(), " (NHWC) does not fit weight ", weight.shape().text(),
+      " (KRSC)");
+  const Shape xs = x.shape(), ws = weight.shape();
+  const Conv2dShape shape{xs[0], xs[1], xs[2], xs[3], ws[0], ws[1], ws[2], stride, padding};
+  BASIN_CHECK(xs[1] + 2 * padding >= ws[1] && xs[2] + 2 * padding >= ws[2], "conv2d: the kernel ",
+              ws.text(), " is larger than the padded image ", xs.text());
+  return dispatch(x.dtype(), [&]<class T>() {
+    Tensor y = tape.empty({xs[0], shape.out_height(), shape.out_width(), ws[0]}, x.dtype());
+    run_with_workspace(Conv2dForward<T>{shape, x.data<T>(), weight.data<T>(), y.data<T>(), nullptr},
+                       tape);
+    return tape.record(y, {x, weight}, [&tape, shape, x, weight](const Tensor& dy) {
+      const GradientTarget dw = tape.gradient_target(weight);
+      if (dw.tensor) {
+        run_with_workspace(Conv2dBackwardWeights<T>{shape, x.data<T>(), dy.data<T>(), dw.data<T>(),
+                                                    dw.accumulate, nullptr},
+                           tape);
+      }
+      const GradientTarget dx = tape.gradient_target(x);
+      if (dx.tensor) {
+        run_with_workspace(Conv2dBackwardData<T>{shape, dy.data<T>(), weight.data<T>(),
+                                                 dx.data<T>(), dx.accumulate, nullptr},
+                           tape);
+      }
+    });
+  });
+}
+
+}  // namespace basin

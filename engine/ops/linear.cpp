@@ -1,0 +1,40 @@
+// The linear layer.
+#include "engine/ops.h"
+#include "kernels/elementwise.h"
+#include "kernels/gemm.h"
+#include "kernels/run.h"
+
+namespace basin {
+
+Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  BASIN_CHECK(x.shape().rank() == 2 && weight.shape().rank() == 2 &&
+                  x.shape()[1] == weight.shape()[1] && bias.size() == weight.shape()[0],
+              "linear: x ", x.shape().text(), ", weight ", weight.shape().text(), " and bias ",
+              bias.shape().text(), " do not fit");
+  const int64_t rows = x.shape()[0], in = x.shape()[1], out = weight.shape()[0];
+  return dispatch(x.dtype(), [&]<class T>() {
+    Tensor y = tape.empty({rows, out}, x.dtype());
+    run(Gemm<T>{false, true, rows, out, in, x.data<T>(), weight.data<T>(), y.data<T>(), false},
+        tape.stream());
+    run(AddBias<T>{y.data<T>(), bias.data<T>(), y.data<T>(), rows, out}, tape.stream());
+    return tape.record(
+        y, {x, weight, bias}, [&tape, x, weight, bias, rows, in, out](const Tensor& dy) {
+          Stream& stream = tape.stream();
+          if (const GradientTarget dw = tape.gradient_target(weight); dw.tensor) {
+            run(Gemm<T>{true, false, out, in, rows, dy.data<T>(), x.data<T>(), dw.data<T>(),
+                        dw.accumulate},
+                stream);
+          }
+          if (const GradientTarget db = tape.gradient_target(bias); db.tensor) {
+            run(ColumnSum<T>{dy.data<T>(), db.data<T>(), db.accumulate, rows, out}, stream);
+          }
+          if (const GradientTarget dx = tape.gradient_target(x); dx.tensor) {
+            run(Gemm<T>{false, false, rows, in, out, dy.data<T>(), weight.data<T>(), dx.data<T>(),
+                        dx.accumulate},
+                stream);
+          }
+        });
+  });
+}
+
+}  // namespace basin

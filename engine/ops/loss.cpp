@@ -1,0 +1,41 @@
+// The losses. Forward already computes the gradient for a loss gradient of 1; backward scales it.
+#include "kernels/loss.h"
+
+#include "engine/ops.h"
+#include "kernels/elementwise.h"
+#include "kernels/run.h"
+
+namespace basin {
+namespace {
+
+template <template <class> class Call>
+Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
+  BASIN_CHECK(logits.shape().rank() == 2 && logits.shape() == targets.shape(), Call<float>::kName,
+              ": logits ", logits.shape().text(), " and targets ", targets.shape().text(),
+              " differ");
+  return dispatch(logits.dtype(), [&]<class T>() {
+    Tensor loss = tape.empty({1}, logits.dtype());
+    Tensor unit =
+        tape.will_record({logits}) ? tape.empty(logits.shape(), logits.dtype()) : Tensor();
+    run(Call<T>{logits.data<T>(), targets.data<T>(), loss.data<T>(), unit.data_or_null<T>(),
+                logits.shape()[0], logits.shape()[1]},
+        tape.stream());
+    return tape.record(loss, {logits}, [&tape, logits = logits.slot(), unit](const Tensor& dy) {
+      const GradientTarget dx = tape.gradient_target(logits);
+      run(Scale<T>{unit.data<T>(), dy.data<T>(), dx.data<T>(), dx.accumulate, unit.size()},
+          tape.stream());
+    });
+  });
+}
+
+}  // namespace
+
+Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
+  return cross_entropy<SoftmaxCrossEntropy>(tape, logits, targets);
+}
+
+Tensor sigmoid_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
+  return cross_entropy<SigmoidCrossEntropy>(tape, logits, targets);
+}
+
+}  // namespace basin

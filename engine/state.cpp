@@ -1,0 +1,218 @@
+// The flat, named arena of parameters and the arithmetic on its ranges.
+#include "engine/state.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "kernels/elementwise.h"
+#include "kernels/run.h"
+
+namespace basin {
+namespace {
+
+constexpr int64_t kAlignElements = 64;
+
+class Part final : public Storage {  // a piece of a larger block, kept alive by it
+ public:
+  Part(std::shared_ptr<Storage> whole, int64_t offset, int64_t bytes)
+      : Storage(static_cast<std::byte*>(whole->data()) + offset, bytes), whole_(std::move(whole)) {}
+
+ private:
+  std::shared_ptr<Storage> whole_;
+};
+
+}  // namespace
+
+void State::begin_module(std::string name) {
+  BASIN_CHECK(!ranges_.contains(name), "module ", name,
+              " was opened twice: the parameters of a module must be contiguous");
+  ranges_[name] = {{parameter_elements_, parameter_elements_},
+                   {buffer_elements_, buffer_elements_}};
+  modules_.push_back(std::move(name));
+}
+
+Tensor State::add_parameter(std::string name, Shape shape) {
+  return add(std::move(name), shape, false);
+}
+Tensor State::add_buffer(std::string name, Shape shape) {
+  return add(std::move(name), shape, true);
+}
+
+Tensor State::add(std::string name, Shape shape, bool buffer) {
+  BASIN_CHECK(!values_, "parameter ", name, " was added after allocate()");
+  BASIN_CHECK(!modules_.empty(), "parameter ", name, " was added before begin_module()");
+  BASIN_CHECK(!index_.contains(name), "two parameters are named ", name);
+  int64_t& elements = buffer ? buffer_elements_ : parameter_elements_;
+  Tensor tensor(nullptr, shape, dtype_);
+  index_[name] = entries_.size();
+  entries_.push_back({std::move(name), modules_.back(), shape, elements, buffer, tensor});
+  elements += (shape.elements() + kAlignElements - 1) / kAlignElements * kAlignElements;
+  auto& ranges = ranges_[modules_.back()];
+  (buffer ? ranges.second : ranges.first).end = elements;
+  return tensor;
+}
+
+void State::allocate(Use use) {
+  BASIN_CHECK(!values_, "a State is allocated once");
+  const int64_t width = size_of(dtype_);
+  values_ = allocate_state(parameter_elements_ * width);
+  buffers_ = allocate_state(buffer_elements_ * width);
+  if (use == Use::kTraining) {
+    gradients_ = allocate_state(parameter_elements_ * width);
+    momentum_ = allocate_state(parameter_elements_ * width);
+  }
+  for (Entry& entry : entries_) {
+    const int64_t bytes = entry.shape.elements() * width, offset = entry.offset * width;
+    Tensor::Content& content = *entry.tensor.content_;
+    content.storage = std::make_shared<Part>(entry.buffer ? buffers_ : values_, offset, bytes);
+    content.address = static_cast<std::byte*>(content.storage->data());
+    if (!entry.buffer && use == Use::kTraining) {
+      content.slot = std::make_shared<GradientSlot>(
+          GradientSlot{entry.shape, dtype_, true, false,
+                       std::make_unique<Tensor>(std::make_shared<Part>(gradients_, offset, bytes),
+                                                entry.shape, dtype_)});
+    }
+  }
+}
+
+const State::Entry* State::find(std::string_view name) const {
+  const auto it = index_.find(name);
+  return it == index_.end() ? nullptr : &entries_[it->second];
+}
+
+int64_t State::parameter_count() const {
+  int64_t count = 0;
+  for (const Entry& entry : entries_) count += entry.buffer ? 0 : entry.shape.elements();
+  return count;
+}
+
+State::Range State::parameter_range(const std::string& module) const {
+  const auto it = ranges_.find(module);
+  if (it != ranges_.end()) return it->second.first;
+  std::string known;
+  for (const std::string& name : modules_) known += (known.empty() ? "" : ", ") + name;
+  throw Error(concat("no module is named ", module, "; the network has ", known));
+}
+
+State::Range State::buffer_range(const std::string& module) const {
+  parameter_range(module);
+  return ranges_.at(module).second;
+}
+
+void State::check_same_layout(const State& other) const {
+  BASIN_CHECK(dtype_ == other.dtype_, "two states of different types: ", name_of(dtype_), " and ",
+              name_of(other.dtype_));
+  BASIN_CHECK(entries_.size() == other.entries_.size(),
+              "two networks with different parameters: ", entries_.size(), " and ",
+              other.entries_.size(), " tensors");
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    const Entry &a = entries_[i], &b = other.entries_[i];
+    BASIN_CHECK(a.name == b.name && a.shape == b.shape,
+                "two networks with different parameters: ", a.name, " ", a.shape.text(), " and ",
+                b.name, " ", b.shape.text());
+  }
+}
+
+void State::copy_from(const State& other) {
+  check_same_layout(other);
+  const auto width = static_cast<size_t>(size_of(dtype_));
+  std::memcpy(values_->data(), other.values_->data(),
+              static_cast<size_t>(parameter_elements_) * width);
+  std::memcpy(buffers_->data(), other.buffers_->data(),
+              static_cast<size_t>(buffer_elements_) * width);
+}
+
+void State::copy_module_from(const State& other, const std::string& module) {
+  check_same_layout(other);
+  const int64_t width = size_of(dtype_);
+  auto copy = [&](const Storage& from, const Storage& to, Range range) {
+    std::memcpy(static_cast<std::byte*>(to.data()) + range.begin * width,
+                static_cast<std::byte*>(from.data()) + range.begin * width,
+                static_cast<size_t>((range.end - range.begin) * width));
+  };
+  copy(*other.values_, *values_, parameter_range(module));
+  copy(*other.buffers_, *buffers_, buffer_range(module));
+}
+
+void State::lerp(const State& a, const State& b, double t) {
+  for (const std::string& module : modules_) lerp_module(a, b, t, module);
+}
+
+void State::lerp_module(const State& a, const State& b, double t, const std::string& module) {
+  check_same_layout(a);
+  check_same_layout(b);
+  dispatch(dtype_, [&]<class T>() {
+    auto lerp_range = [&](const Storage& from, const Storage& to, const Storage& out, Range range) {
+      run(Lerp<T>{static_cast<const T*>(from.data()) + range.begin,
+                  static_cast<const T*>(to.data()) + range.begin,
+                  static_cast<T*>(out.data()) + range.begin, t, range.end - range.begin},
+          *stream_);
+    };
+    lerp_range(*a.values_, *b.values_, *values_, parameter_range(module));
+    lerp_range(*a.buffers_, *b.buffers_, *buffers_, buffer_range(module));
+  });
+}
+
+void State::add_noise(const std::string& module, double sigma, uint64_t seed, uint32_t draw) {
+  parameter_range(module);
+  for (const Entry& entry : entries_) {
+    if (entry.module != module || entry.buffer) continue;
+    dispatch(dtype_, [&]<class T>() {
+      run(AddNoise<T>{entry.tensor.data<T>(), sigma, seed, draw, entry.offset,
+                      entry.shape.elements()},
+          *stream_);
+    });
+  }
+}
+
+std::vector<double> State::distances(const State* other) const {
+  if (other) check_same_layout(*other);
+  std::vector<Segment> segments;
+  for (const std::string& module : modules_) {
+    const Range range = parameter_range(module);
+    segments.push_back({range.begin, range.end - range.begin});
+  }
+  std::vector<double> sums(segments.size());
+  dispatch(dtype_, [&]<class T>() {
+    run(SegmentedSquaredDistance<T>{static_cast<const T*>(values_->data()),
+                                    other ? static_cast<const T*>(other->values_->data()) : nullptr,
+                                    segments.data(), sums.data(),
+                                    static_cast<int64_t>(segments.size())},
+        *stream_);
+  });
+  for (double& sum : sums) sum = std::sqrt(sum);
+  return sums;
+}
+
+std::vector<double> State::module_distances(const State& other) const {
+  return distances(&other);
+}
+std::vector<double> State::module_norms() const {
+  return distances(nullptr);
+}
+
+void* State::flat_gradients() const {
+  BASIN_CHECK(gradients_, "this state holds values only: it was not allocated for training");
+  return gradients_->data();
+}
+
+void* State::flat_momentum() const {
+  BASIN_CHECK(momentum_, "this state holds values only: it was not allocated for training");
+  return momentum_->data();
+}
+
+void State::begin_step() {
+  for (const Entry& entry : entries_) {
+    if (const GradientSlotHandle slot = entry.tensor.slot()) slot->written = false;
+  }
+}
+
+void State::check_gradients_written() const {
+  for (const Entry& entry : entries_) {
+    BASIN_CHECK(entry.buffer || entry.tensor.has_gradient(), "parameter ", entry.name,
+                " got no gradient in this step: it does not take part in the loss");
+  }
+}
+
+}  // namespace basin

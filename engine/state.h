@@ -1,0 +1,95 @@
+// All parameters and buffers of a network, named and flat: value, gradient and momentum at equal
+// offsets.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/tensor.h"
+#include "kernels/stream.h"
+
+namespace basin {
+
+// Parameters are registered module by module; a module is a contiguous range by construction, so
+// rewinding is a range copy, interpolation one call, and distance one segmented sum. Each parameter
+// starts on a 64-element boundary; the padding is zero and stays zero. Buffers (running statistics)
+// form a second array of the same kind. Register everything, then allocate() once.
+class State {
+ public:
+  struct Entry {
+    std::string name;    // PyTorch's name, e.g. "layer1.0.conv1.weight"
+    std::string module;  // the module it belongs to, e.g. "layer1.0"
+    Shape shape;         // convolution weights KRSC
+    int64_t offset;      // in elements
+    bool buffer;         // not trained: running statistics
+    Tensor tensor;
+  };
+  struct Range {
+    int64_t begin = 0, end = 0;
+  };
+  enum class Use { kTraining, kValuesOnly };
+
+  State(DType dtype, Stream& stream) : dtype_(dtype), stream_(&stream) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  // Entries added from now on belong to module `name`. A name may be opened once: modules are
+  // contiguous.
+  void begin_module(std::string name);
+  Tensor add_parameter(std::string name, Shape shape);
+  Tensor add_buffer(std::string name, Shape shape);
+  void allocate(Use use);
+
+  DType dtype() const { return dtype_; }
+  Stream& stream() const { return *stream_; }
+  const std::vector<Entry>& entries() const { return entries_; }
+  const Entry* find(std::string_view name) const;
+  const std::vector<std::string>& modules() const { return modules_; }
+  int64_t parameter_count() const;  // trained scalars, without padding
+
+  // Throws Error with the names of similar modules when there is none of that name.
+  Range parameter_range(const std::string& module) const;
+  Range buffer_range(const std::string& module) const;
+
+  // Weight surgery. `other`, `a`, `b` must have the same entries. Buffers are treated like
+  // parameters.
+  void copy_from(const State& other);
+  void copy_module_from(const State& other, const std::string& module);
+  void lerp(const State& a, const State& b, double t);  // (1-t)*a + t*b, end points exact
+  void lerp_module(const State& a, const State& b, double t, const std::string& module);
+  void add_noise(const std::string& module, double sigma, uint64_t seed, uint32_t draw);
+
+  // sqrt(sum (this - other)^2) over parameters (no buffers) of each module, in the order of
+  // modules().
+  std::vector<double> module_distances(const State& other) const;
+  std::vector<double> module_norms() const;
+
+  // Elements of the flat arrays, padding included.
+  int64_t flat_size() const { return parameter_elements_; }
+  void* flat_values() const { return values_->data(); }
+  void* flat_gradients() const;
+  void* flat_momentum() const;
+
+  // Forgets which gradients were written; call before each step.
+  void begin_step();
+  // Throws naming a parameter whose gradient was not written since begin_step().
+  void check_gradients_written() const;
+
+ private:
+  Tensor add(std::string name, Shape shape, bool buffer);
+  void check_same_layout(const State& other) const;
+  std::vector<double> distances(const State* other) const;
+
+  DType dtype_;
+  Stream* stream_;
+  std::vector<Entry> entries_;
+  std::map<std::string, size_t, std::less<>> index_;
+  std::vector<std::string> modules_;
+  std::map<std::string, std::pair<Range, Range>> ranges_;  // parameters, buffers
+  int64_t parameter_elements_ = 0, buffer_elements_ = 0;
+  std::shared_ptr<Storage> values_, gradients_, momentum_, buffers_;
+};
+
+}  // namespace basin

@@ -1,0 +1,256 @@
+// Batch normalisation on the CPU. Work is cut into row chunks that fit the L1/L2 cache and into
+// tiles of channels whose sums stay in registers; chunk borders depend on the shape alone.
+#include "kernels/batch_norm.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/parallel.h"
+
+namespace basin::cpu {
+namespace {
+
+constexpr int64_t kTile = 16;       // channels summed together
+constexpr int64_t kBlockRows = 64;  // rows summed in T before the sum moves to double
+
+// Adds up f(row, channel) -> value of type T over rows [begin, end) for each channel of the tile,
+// into doubles.
+template <class T, int kSums, class F>
+void sum_tile(int64_t begin, int64_t end, int64_t width, double (*totals)[kTile], const F& values) {
+  for (int64_t block = begin; block < end; block += kBlockRows) {
+    const int64_t stop = std::min(end, block + kBlockRows);
+    T lanes[kSums][kTile] = {};
+    if (width == kTile) {
+      for (int64_t row = block; row < stop; ++row) {
+#pragma omp simd
+        for (int64_t c = 0; c < kTile; ++c) {
+          T value[kSums];
+          values(row, c, value);
+          for (int s = 0; s < kSums; ++s) lanes[s][c] += value[s];
+        }
+      }
+    } else {
+      for (int64_t row = block; row < stop; ++row) {
+        for (int64_t c = 0; c < width; ++c) {
+          T value[kSums];
+          values(row, c, value);
+          for (int s = 0; s < kSums; ++s) lanes[s][c] += value[s];
+        }
+      }
+    }
+    for (int s = 0; s < kSums; ++s) {
+      for (int64_t c = 0; c < width; ++c) totals[s][c] += lanes[s][c];
+    }
+  }
+}
+
+}  // namespace
+
+template <class T>
+void run(const BatchNormStatistics<T>& call) {
+  using P = ParameterType<T>;
+  const int64_t channels = call.channels, rows = call.rows, step = call.chunk_rows();
+  parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
+    double* chunk = call.partials + begin / step * 2 * channels;
+    for (int64_t first = 0; first < channels; first += kTile) {
+      const int64_t width = std::min(kTile, channels - first);
+      const T* x = call.x + first;
+      double sum[1][kTile] = {}, squares[1][kTile] = {};
+      sum_tile<T, 1>(begin, end, width, sum,
+                     [&](int64_t row, int64_t c, T* out) { out[0] = x[row * channels + c]; });
+      T mean[kTile] = {};
+      for (int64_t c = 0; c < width; ++c) mean[c] = static_cast<T>(sum[0][c] / double(end - begin));
+      sum_tile<T, 1>(begin, end, width, squares, [&](int64_t row, int64_t c, T* out) {
+        const T centred = x[row * channels + c] - mean[c];
+        out[0] = centred * centred;
+      });
+      for (int64_t c = 0; c < width; ++c) {
+        // `mean` was rounded to T: take the rounding's square back out of the sum of squares.
+        const double exact = sum[0][c] / double(end - begin), off = exact - double(mean[c]);
+        chunk[first + c] = exact;
+        chunk[channels + first + c] =
+            std::max(0.0, squares[0][c] - double(end - begin) * off * off);
+      }
+    }
+  });
+  for (int64_t c = 0; c < channels; ++c) {
+    double mean = 0, squares = 0, count = 0;
+    for (int64_t begin = 0; begin < rows; begin += step) {
+      const double* chunk = call.partials + begin / step * 2 * channels;
+      const double size = static_cast<double>(std::min(rows, begin + step) - begin);
+      const double delta = chunk[c] - mean;
+      squares += chunk[channels + c] + delta * delta * count * size / (count + size);
+      mean += delta * size / (count + size);
+      count += size;
+    }
+    call.mean[c] = static_cast<P>(mean);
+    call.inverse_std[c] = static_cast<P>(1.0 / std::sqrt(squares / count + call.epsilon));
+    if (call.running_mean) {
+      const double unbiased = squares / std::max(1.0, count - 1);
+      call.running_mean[c] =
+          static_cast<P>((1 - call.momentum) * call.running_mean[c] + call.momentum * mean);
+      call.running_variance[c] =
+          static_cast<P>((1 - call.momentum) * call.running_variance[c] + call.momentum * unbiased);
+    }
+  }
+}
+
+template <class T>
+void run(const BatchNormForward<T>& call) {
+  const int64_t channels = call.channels;
+  const int64_t step = std::max<int64_t>(1, 16384 / channels);
+  parallel_chunks(call.rows, step, [&](int64_t begin, int64_t end) {
+    for (int64_t first = 0; first < channels; first += 64) {
+      const int64_t width = std::min<int64_t>(64, channels - first);
+      T factor[64], offset[64];
+      for (int64_t c = 0; c < width; ++c) {
+        factor[c] = call.inverse_std[first + c] * call.weight[first + c];
+        offset[c] = call.bias[first + c] - call.mean[first + c] * factor[c];
+      }
+      for (int64_t row = begin; row < end; ++row) {
+        const T* __restrict x = call.x + row * channels + first;
+        const T* __restrict residual =
+            call.residual ? call.residual + row * channels + first : nullptr;
+        T* __restrict y = call.y + row * channels + first;
+        if (residual && call.relu) {
+#pragma omp simd
+          for (int64_t c = 0; c < width; ++c) {
+            const T z = x[c] * factor[c] + offset[c] + residual[c];
+            y[c] = z > T(0) ? z : T(0);
+          }
+        } else if (residual) {
+#pragma omp simd
+          for (int64_t c = 0; c < width; ++c) y[c] = x[c] * factor[c] + offset[c] + residual[c];
+        } else if (call.relu) {
+#pragma omp simd
+          for (int64_t c = 0; c < width; ++c) {
+            const T z = x[c] * factor[c] + offset[c];
+            y[c] = z > T(0) ? z : T(0);
+          }
+        } else {
+#pragma omp simd
+          for (int64_t c = 0; c < width; ++c) y[c] = x[c] * factor[c] + offset[c];
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void run(const BatchNormBackward<T>& call) {
+  using P = ParameterType<T>;
+  const int64_t channels = call.channels, rows = call.rows, step = call.chunk_rows();
+  const int64_t chunks = (rows + step - 1) / step;
+  parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
+    double* chunk = call.partials + begin / step * 2 * channels;
+    for (int64_t first = 0; first < channels; first += kTile) {
+      const int64_t width = std::min(kTile, channels - first);
+      const T *x = call.x + first, *dy = call.dy + first, *y = call.relu ? call.y + first : nullptr;
+      const P *mean = call.mean + first, *inverse_std = call.inverse_std + first;
+      double sums[2][kTile] = {};
+      if (call.relu) {
+        sum_tile<T, 2>(begin, end, width, sums, [&](int64_t row, int64_t c, T* out) {
+          const int64_t i = row * channels + c;
+          out[0] = y[i] > T(0) ? dy[i] : T(0);
+          out[1] = out[0] * ((x[i] - mean[c]) * inverse_std[c]);
+        });
+      } else {
+        sum_tile<T, 2>(begin, end, width, sums, [&](int64_t row, int64_t c, T* out) {
+          const int64_t i = row * channels + c;
+          out[0] = dy[i];
+          out[1] = out[0] * ((x[i] - mean[c]) * inverse_std[c]);
+        });
+      }
+      for (int64_t c = 0; c < width; ++c) {
+        chunk[first + c] = sums[0][c];
+        chunk[channels + first + c] = sums[1][c];
+      }
+    }
+  });
+  double* totals = call.partials + chunks * 2 * channels;
+  std::fill(totals, totals + 2 * channels, 0.0);
+  for (int64_t i = 0; i < chunks; ++i) {
+    for (int64_t j = 0; j < 2 * channels; ++j) totals[j] += call.partials[i * 2 * channels + j];
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    if (call.dbias) {
+      call.dbias[c] = static_cast<P>((call.accumulate_dbias ? call.dbias[c] : 0.0) + totals[c]);
+    }
+    if (call.dweight) {
+      call.dweight[c] =
+          static_cast<P>((call.accumulate_dweight ? call.dweight[c] : 0.0) + totals[channels + c]);
+    }
+  }
+  if (!call.dx && !call.dresidual) return;
+  // dx = a*dz + b*x + d with per-channel a, b, d. Rows are walked backwards: the end of the tensors
+  // is still in the cache from the sums above.
+  parallel_for(chunks, [&](int64_t index) {
+    const int64_t begin = (chunks - 1 - index) * step, end = std::min(rows, begin + step);
+    for (int64_t first = 0; first < channels; first += 64) {
+      const int64_t width = std::min<int64_t>(64, channels - first);
+      T a[64], b[64], d[64];
+      for (int64_t c = 0; c < width; ++c) {
+        const double mean_dz = totals[first + c] / double(rows);
+        const double mean_dzx = totals[channels + first + c] / double(rows);
+        const double inverse_std = call.inverse_std[first + c];
+        const double factor = call.weight[first + c] * inverse_std;
+        a[c] = static_cast<T>(factor);
+        b[c] = static_cast<T>(-factor * inverse_std * mean_dzx);
+        d[c] = static_cast<T>(factor * (inverse_std * mean_dzx * call.mean[first + c] - mean_dz));
+      }
+      for (int64_t row = begin; row < end; ++row) {
+        const int64_t at = row * channels + first;
+        const T* __restrict x = call.x + at;
+        const T* __restrict dy = call.dy + at;
+        const T* __restrict y = call.relu ? call.y + at : nullptr;
+        T dz[64];
+        if (y) {
+#pragma omp simd
+          for (int64_t c = 0; c < width; ++c) dz[c] = y[c] > T(0) ? dy[c] : T(0);
+        } else {
+#pragma omp simd
+          for (int64_t c = 0; c < width; ++c) dz[c] = dy[c];
+        }
+        if (call.dresidual) {
+          T* __restrict out = call.dresidual + at;
+          if (call.accumulate_dresidual) {
+#pragma omp simd
+            for (int64_t c = 0; c < width; ++c) out[c] += dz[c];
+          } else {
+#pragma omp simd
+            for (int64_t c = 0; c < width; ++c) out[c] = dz[c];
+          }
+        }
+        if (call.dx) {
+          T* __restrict out = call.dx + at;
+          if (call.accumulate_dx) {
+#pragma omp simd
+            for (int64_t c = 0; c < width; ++c) out[c] += a[c] * dz[c] + (b[c] * x[c] + d[c]);
+          } else {
+#pragma omp simd
+            for (int64_t c = 0; c < width; ++c) out[c] = a[c] * dz[c] + (b[c] * x[c] + d[c]);
+          }
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void run(const BatchNormInverseStd<T>& call) {
+  for (int64_t c = 0; c < call.channels; ++c) {
+    call.inverse_std[c] =
+        static_cast<ParameterType<T>>(1.0 / std::sqrt(double(call.variance[c]) + call.epsilon));
+  }
+}
+
+template void run(const BatchNormStatistics<float>&);
+template void run(const BatchNormStatistics<double>&);
+template void run(const BatchNormForward<float>&);
+template void run(const BatchNormForward<double>&);
+template void run(const BatchNormBackward<float>&);
+template void run(const BatchNormBackward<double>&);
+template void run(const BatchNormInverseStd<float>&);
+template void run(const BatchNormInverseStd<double>&);
+
+}  // namespace basin::cpu

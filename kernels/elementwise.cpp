@@ -1,0 +1,115 @@
+// Flat-array calls on the CPU.
+#include "kernels/elementwise.h"
+
+#include <algorithm>
+
+#include "kernels/parallel.h"
+#include "kernels/random.h"
+
+namespace basin::cpu {
+namespace {
+constexpr int64_t kGrain = 32768;
+}
+
+template <class T>
+void run(const Fill<T>& call) {
+  std::fill(call.y, call.y + call.size, call.value);
+}
+
+template <class T>
+void run(const Add<T>& call) {
+  parallel_chunks(call.size, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) call.y[i] = call.a[i] + call.b[i];
+  });
+}
+
+template <class T>
+void run(const Scale<T>& call) {
+  const T factor = call.factor ? *call.factor : T(1);
+  parallel_chunks(call.size, kGrain, [&](int64_t begin, int64_t end) {
+    const T* __restrict x = call.x;
+    T* __restrict y = call.y;
+    if (call.accumulate) {
+      for (int64_t i = begin; i < end; ++i) y[i] += factor * x[i];
+    } else {
+      for (int64_t i = begin; i < end; ++i) y[i] = factor * x[i];
+    }
+  });
+}
+
+template <class T>
+void run(const AddBias<T>& call) {
+  for (int64_t row = 0; row < call.rows; ++row) {
+    for (int64_t c = 0; c < call.columns; ++c) {
+      call.y[row * call.columns + c] = call.x[row * call.columns + c] + call.bias[c];
+    }
+  }
+}
+
+template <class T>
+void run(const ColumnSum<T>& call) {
+  for (int64_t first = 0; first < call.columns; first += 64) {
+    const int64_t width = std::min<int64_t>(64, call.columns - first);
+    double sum[64] = {};
+    for (int64_t row = 0; row < call.rows; ++row) {
+      const T* x = call.x + row * call.columns + first;
+      for (int64_t c = 0; c < width; ++c) sum[c] += x[c];
+    }
+    for (int64_t c = 0; c < width; ++c) {
+      auto& y = call.y[first + c];
+      y = static_cast<ParameterType<T>>(call.accumulate ? y + sum[c] : sum[c]);
+    }
+  }
+}
+
+template <class T>
+void run(const Lerp<T>& call) {
+  const T t = static_cast<T>(call.t);
+  parallel_chunks(call.size, kGrain, [&](int64_t begin, int64_t end) {
+    // a + t*(b-a) keeps a == b exact but not t = 1; there b is copied.
+    if (call.t == 1) {
+      std::copy(call.b + begin, call.b + end, call.y + begin);
+    } else {
+      for (int64_t i = begin; i < end; ++i) call.y[i] = call.a[i] + t * (call.b[i] - call.a[i]);
+    }
+  });
+}
+
+template <class T>
+void run(const SegmentedSquaredDistance<T>& call) {
+  parallel_for(call.segment_count, [&](int64_t s) {
+    const Segment segment = call.segments[s];
+    double sum = 0;
+    for (int64_t i = segment.offset; i < segment.offset + segment.size; ++i) {
+      const double difference = double(call.a[i]) - (call.b ? double(call.b[i]) : 0.0);
+      sum += difference * difference;
+    }
+    call.sums[s] = sum;
+  });
+}
+
+template <class T>
+void run(const AddNoise<T>& call) {
+  parallel_chunks(call.size, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      RandomStream random(call.seed, RandomPurpose::kNoise, call.draw,
+                          static_cast<uint32_t>(call.offset + i));
+      call.y[i] = static_cast<T>(call.y[i] + call.sigma * random.normal());
+    }
+  });
+}
+
+#define BASIN_INSTANTIATE(T)                             \
+  template void run(const Fill<T>&);                     \
+  template void run(const Add<T>&);                      \
+  template void run(const Scale<T>&);                    \
+  template void run(const AddBias<T>&);                  \
+  template void run(const ColumnSum<T>&);                \
+  template void run(const Lerp<T>&);                     \
+  template void run(const SegmentedSquaredDistance<T>&); \
+  template void run(const AddNoise<T>&);
+BASIN_INSTANTIATE(float)
+BASIN_INSTANTIATE(double)
+#undef BASIN_INSTANTIATE
+
+}  // namespace basin::cpu

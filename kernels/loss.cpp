@@ -1,0 +1,62 @@
+// The losses on the CPU. They see a few thousand numbers a step: one thread, in double.
+#include "kernels/loss.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace basin::cpu {
+
+template <class T>
+void run(const SoftmaxCrossEntropy<T>& call) {
+  double total = 0;
+  for (int64_t row = 0; row < call.rows; ++row) {
+    const T* x = call.logits + row * call.classes;
+    const T* target = call.targets + row * call.classes;
+    const double largest = *std::max_element(x, x + call.classes);
+    double sum = 0, mass = 0;
+    for (int64_t k = 0; k < call.classes; ++k) {
+      sum += std::exp(double(x[k]) - largest);
+      mass += target[k];
+    }
+    const double log_sum = std::log(sum) + largest;
+    for (int64_t k = 0; k < call.classes; ++k) {
+      if (target[k] != T(0)) total -= double(target[k]) * (double(x[k]) - log_sum);
+      if (call.dlogits) {
+        call.dlogits[row * call.classes + k] = static_cast<T>(
+            (std::exp(double(x[k]) - log_sum) * mass - double(target[k])) / double(call.rows));
+      }
+    }
+  }
+  *call.loss = static_cast<T>(total / double(call.rows));
+}
+
+template <class T>
+void run(const SigmoidCrossEntropy<T>& call) {
+  const int64_t size = call.rows * call.labels;
+  double total = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    const double x = call.logits[i], target = call.targets[i];
+    const double small = std::exp(-std::abs(x));
+    total += std::max(x, 0.0) - x * target + std::log1p(small);
+    const double sigmoid = x >= 0 ? 1 / (1 + small) : small / (1 + small);
+    if (call.dlogits) call.dlogits[i] = static_cast<T>((sigmoid - target) / double(size));
+  }
+  *call.loss = static_cast<T>(total / double(size));
+}
+
+template <class T>
+void run(const ArgMax<T>& call) {
+  for (int64_t row = 0; row < call.rows; ++row) {
+    const T* x = call.logits + row * call.classes;
+    call.predictions[row] = static_cast<int32_t>(std::max_element(x, x + call.classes) - x);
+  }
+}
+
+template void run(const SoftmaxCrossEntropy<float>&);
+template void run(const SoftmaxCrossEntropy<double>&);
+template void run(const SigmoidCrossEntropy<float>&);
+template void run(const SigmoidCrossEntropy<double>&);
+template void run(const ArgMax<float>&);
+template void run(const ArgMax<double>&);
+
+}  // namespace basin::cpu

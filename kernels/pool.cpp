@@ -1,0 +1,114 @@
+// Pooling on the CPU.
+#include "kernels/pool.h"
+
+#include <algorithm>
+
+#include "kernels/parallel.h"
+
+namespace basin::cpu {
+
+template <class T>
+void run(const MaxPoolForward<T>& call) {
+  const int64_t oh = call.out_height(), ow = call.out_width(), channels = call.channels;
+  parallel_for(call.batch * oh, [&](int64_t row) {
+    const int64_t n = row / oh, p = row % oh;
+    for (int64_t q = 0; q < ow; ++q) {
+      T* __restrict y = call.y + (row * ow + q) * channels;
+      uint8_t* __restrict index = call.index ? call.index + (row * ow + q) * channels : nullptr;
+      bool first = true;
+      for (int64_t r = 0; r < 3; ++r) {
+        const int64_t h = 2 * p - 1 + r;
+        if (h < 0 || h >= call.height) continue;
+        for (int64_t s = 0; s < 3; ++s) {
+          const int64_t w = 2 * q - 1 + s;
+          if (w < 0 || w >= call.width) continue;
+          const T* __restrict x = call.x + ((n * call.height + h) * call.width + w) * channels;
+          const auto position = static_cast<uint8_t>(3 * r + s);
+          if (first) {
+            std::copy(x, x + channels, y);
+            if (index) std::fill(index, index + channels, position);
+            first = false;
+          } else if (index) {
+#pragma omp simd
+            for (int64_t c = 0; c < channels; ++c) {
+              const bool larger = x[c] > y[c];
+              y[c] = larger ? x[c] : y[c];
+              index[c] = larger ? position : index[c];
+            }
+          } else {
+#pragma omp simd
+            for (int64_t c = 0; c < channels; ++c) y[c] = x[c] > y[c] ? x[c] : y[c];
+          }
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void run(const MaxPoolBackward<T>& call) {
+  const int64_t oh = call.out_height(), ow = call.out_width(), channels = call.channels;
+  parallel_for(call.batch * call.height, [&](int64_t row) {
+    const int64_t n = row / call.height, h = row % call.height;
+    for (int64_t w = 0; w < call.width; ++w) {
+      T* __restrict dx = call.dx + (row * call.width + w) * channels;
+      if (!call.accumulate) std::fill(dx, dx + channels, T(0));
+      // Windows p with 2p-1 <= h <= 2p+1.
+      for (int64_t p = h / 2; p <= (h + 1) / 2 && p < oh; ++p) {
+        for (int64_t q = w / 2; q <= (w + 1) / 2 && q < ow; ++q) {
+          const auto position = static_cast<uint8_t>(3 * (h - 2 * p + 1) + (w - 2 * q + 1));
+          const int64_t at = ((n * oh + p) * ow + q) * channels;
+          const T* __restrict dy = call.dy + at;
+          const uint8_t* __restrict index = call.index + at;
+#pragma omp simd
+          for (int64_t c = 0; c < channels; ++c) dx[c] += index[c] == position ? dy[c] : T(0);
+        }
+      }
+    }
+  });
+}
+
+template <class T>
+void run(const AveragePoolForward<T>& call) {
+  const int64_t channels = call.channels;
+  parallel_for(call.batch, [&](int64_t n) {
+    for (int64_t first = 0; first < channels; first += 64) {
+      const int64_t width = std::min<int64_t>(64, channels - first);
+      T sum[64] = {};
+      for (int64_t i = 0; i < call.area; ++i) {
+        const T* x = call.x + (n * call.area + i) * channels + first;
+        for (int64_t c = 0; c < width; ++c) sum[c] += x[c];
+      }
+      T* y = call.y + n * channels + first;
+      for (int64_t c = 0; c < width; ++c) y[c] = sum[c] / static_cast<T>(call.area);
+    }
+  });
+}
+
+template <class T>
+void run(const AveragePoolBackward<T>& call) {
+  const int64_t channels = call.channels;
+  parallel_for(call.batch, [&](int64_t n) {
+    const T* __restrict dy = call.dy + n * channels;
+    for (int64_t i = 0; i < call.area; ++i) {
+      T* __restrict dx = call.dx + (n * call.area + i) * channels;
+      const T factor = T(1) / static_cast<T>(call.area);
+      if (call.accumulate) {
+        for (int64_t c = 0; c < channels; ++c) dx[c] += dy[c] * factor;
+      } else {
+        for (int64_t c = 0; c < channels; ++c) dx[c] = dy[c] * factor;
+      }
+    }
+  });
+}
+
+template void run(const MaxPoolForward<float>&);
+template void run(const MaxPoolForward<double>&);
+template void run(const MaxPoolBackward<float>&);
+template void run(const MaxPoolBackward<double>&);
+template void run(const AveragePoolForward<float>&);
+template void run(const AveragePoolForward<double>&);
+template void run(const AveragePoolBackward<float>&);
+template void run(const AveragePoolBackward<double>&);
+
+}  // namespace basin::cpu

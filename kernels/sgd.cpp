@@ -1,0 +1,31 @@
+// Stochastic gradient descent with momentum on the CPU.
+#include "kernels/sgd.h"
+
+#include "kernels/parallel.h"
+
+namespace basin::cpu {
+
+template <class T>
+void run(const SgdStep<T>& call) {
+  const SgdControl control = *call.control;
+  parallel_for(call.chunk_count, [&](int64_t index) {
+    const SgdChunk chunk = call.chunks[index];
+    const T rate = static_cast<T>(control.learning_rate * chunk.learning_rate_factor);
+    const T decay = static_cast<T>(control.weight_decay * chunk.weight_decay_factor);
+    const T beta = static_cast<T>(control.momentum);
+    T* __restrict value = call.value + chunk.offset;
+    const T* __restrict gradient = call.gradient + chunk.offset;
+    T* __restrict momentum = call.momentum + chunk.offset;
+#pragma omp simd
+    for (int64_t i = 0; i < chunk.size; ++i) {
+      const T step = beta * momentum[i] + (gradient[i] + decay * value[i]);
+      momentum[i] = step;
+      value[i] -= rate * step;
+    }
+  });
+}
+
+template void run(const SgdStep<float>&);
+template void run(const SgdStep<double>&);
+
+}  // namespace basin::cpu

@@ -1,0 +1,13 @@
+// Element types of the kernels.
+#pragma once
+
+#include <type_traits>
+
+namespace basin {
+
+// The type in which parameters, statistics and scalars of a kernel on T are kept: double for
+// double, which the gradient checks use, else float.
+template <class T>
+using ParameterType = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+}  // namespace basin

@@ -1,0 +1,93 @@
+// Forward through the modules, and drawing initial weights.
+#include "models/network.h"
+
+#include "kernels/random.h"
+#include "models/fixup_resnet.h"
+#include "models/resnet.h"
+#include "models/resnet_plan.h"
+
+namespace basin {
+
+Tensor Network::forward(Tape& tape, const Tensor& images, Mode mode, const Tap& tap) {
+  BASIN_CHECK(images.shape().rank() == 4 && images.shape()[3] == 3,
+              "a network takes images [N,H,W,3], got ", images.shape().text());
+  const size_t modules = state_.modules().size();
+  Activation activation{images, {}};
+  for (size_t i = 0; i < modules; ++i) {
+    // A tap wants a module's own output, without the shift of the one behind it.
+    const Tensor next = i + 1 < modules && !tap ? input_shift(i + 1) : Tensor();
+    activation = forward_module(tape, i, activation, mode, next);
+    if (tap) tap(state_.modules()[i], activation.value);
+  }
+  return activation.value;
+}
+
+Activation Network::forward_range(Tape& tape, Activation input, Mode mode, size_t begin,
+                                  size_t end) {
+  BASIN_CHECK(begin <= end && end <= state_.modules().size(), "modules ", begin, "..", end, " of ",
+              state_.modules().size());
+  for (size_t i = begin; i < end; ++i) {
+    input = forward_module(tape, i, input, mode, i + 1 < end ? input_shift(i + 1) : Tensor());
+  }
+  return input;
+}
+
+void Network::initialize(uint64_t seed) {
+  initialize_entries(seed, nullptr);
+}
+
+void Network::initialize_module(uint64_t seed, const std::string& module) {
+  state_.parameter_range(module);  // throws for an unknown name
+  initialize_entries(seed, &module);
+}
+
+void Network::initialize_entries(uint64_t seed, const std::string* module) {
+  uint32_t index = 0;
+  for (const State::Entry& entry : state_.entries()) {
+    RandomStream random(seed, RandomPurpose::kInit, 0, index++);
+    if (module && entry.module != *module) continue;
+    const Init init = init_of(entry);
+    dispatch(state_.dtype(), [&]<class T>() {
+      T* values = entry.tensor.data<T>();
+      for (int64_t i = 0; i < entry.shape.elements(); ++i) {
+        double value = init.value;
+        if (init.kind == Init::Kind::kNormal) value *= random.normal();
+        if (init.kind == Init::Kind::kUniform) value *= 2.0 * random.uniform() - 1.0;
+        values[i] = static_cast<T>(value);
+      }
+    });
+  }
+}
+
+std::unique_ptr<Network> make_network(const ModelOptions& options, DType dtype, Stream& stream,
+                                      State::Use use) {
+  BASIN_CHECK(options.classes >= 1, "a network needs at least one class, got ", options.classes);
+  BASIN_CHECK(options.width >= 0 && options.width <= 4096, "--width must be in 0..4096, got ",
+              options.width);
+  bool known = false;
+  std::string names;
+  for (const std::string& name : model_names()) {
+    known = known || name == options.name;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  BASIN_CHECK(known, "no model is named '", options.name, "'; known: ", names);
+  const std::string prefix = "fixup_";
+  std::unique_ptr<Network> network;
+  if (options.name.starts_with(prefix)) {
+    network = std::make_unique<FixupResNet>(options, dtype, stream);
+  } else {
+    network = std::make_unique<ResNet>(options, dtype, stream);
+  }
+  network->state().allocate(use);
+  return network;
+}
+
+std::vector<std::string> model_names() {
+  std::vector<std::string> names;
+  for (const char* prefix : {"fixup_", ""}) {
+    for (const std::string& name : resnet_plan_names()) names.push_back(prefix + name);
+  }
+  return names;
+}
+
+}  // namespace basin

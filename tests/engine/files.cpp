@@ -1,0 +1,159 @@
+// Atomic writing: the old file survives every failure, no temporary is left behind, and messages
+// name the cause.
+#include "engine/files.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "kernels/check.h"
+#include "tests/support/temporary_folder.h"
+
+namespace fs = std::filesystem;
+using basin::AtomicFile;
+using basin::read_file;
+using basin::write_file_atomically;
+
+namespace {
+
+// The message of the Error that `action` throws; "" when it throws none.
+template <class Action>
+std::string error_of(const Action& action) {
+  try {
+    action();
+  } catch (const basin::Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+int entries(const fs::path& folder) {
+  return static_cast<int>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+}  // namespace
+
+TEST_CASE("a written file reads back, also empty, binary and over an old one") {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.bin";
+  for (const std::string& bytes : {std::string("first, a longer text"), std::string(),
+                                   std::string("\0\r\n\xff", 4), std::string(3'000'000, 'x')}) {
+    write_file_atomically(path, bytes);
+    CHECK(read_file(path) == bytes);
+    CHECK(entries(folder.path) == 1);
+  }
+}
+
+TEST_CASE("the new file appears only at commit") {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.txt";
+  write_file_atomically(path, "old");
+  {
+    AtomicFile file(path);
+    file.write("ne", 2);
+    CHECK(fs::exists(folder.path / "a.txt.partial"));
+    CHECK(read_file(path) == "old");
+    file.write("w", 1);
+    CHECK(read_file(path) == "old");
+    file.commit();
+    CHECK(read_file(path) == "new");
+    CHECK_THROWS_AS(file.write("x", 1), basin::Error);
+    CHECK_THROWS_AS(file.commit(), basin::Error);
+  }
+  CHECK(read_file(path) == "new");
+  CHECK(entries(folder.path) == 1);
+}
+
+TEST_CASE("an abandoned file leaves the old one and no temporary") {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.txt";
+  write_file_atomically(path, "old");
+  { AtomicFile(path).write("new", 3); }
+  CHECK(read_file(path) == "old");
+  CHECK(entries(folder.path) == 1);
+}
+
+TEST_CASE("a temporary left by a killed program is overwritten") {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.txt";
+  std::ofstream(folder.path / "a.txt.partial") << "half of something much longer";
+  write_file_atomically(path, "new");
+  CHECK(read_file(path) == "new");
+  CHECK(entries(folder.path) == 1);
+}
+
+TEST_CASE("a path without a folder is written in the current one") {
+  TemporaryFolder folder;
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path);
+  write_file_atomically("plain.txt", "here");
+  fs::current_path(before);
+  CHECK(read_file(folder.path / "plain.txt") == "here");
+}
+
+TEST_CASE("a full disk is named, the old file stays, the temporary goes") {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.txt";
+  write_file_atomically(path, "old");
+  // Every write to /dev/full fails as on a full disk.
+  fs::create_symlink("/dev/full", folder.path / "a.txt.partial");
+  const std::string message = error_of([&] { write_file_atomically(path, "new"); });
+  CHECK(contains(message, path.string()));
+  CHECK(contains(message, "disk is full"));
+  CHECK(read_file(path) == "old");
+  CHECK(entries(folder.path) == 1);
+}
+
+TEST_CASE("a folder without write permission is named") {
+  TemporaryFolder folder;
+  const fs::path locked = folder.path / "locked";
+  fs::create_directory(locked);
+  fs::permissions(folder.path, fs::perms(0755));
+  fs::permissions(locked, fs::perms(0555));
+  // Root may write anywhere, so act as nobody for a moment.
+  const bool root = geteuid() == 0;
+  if (root) REQUIRE(seteuid(65534) == 0);
+  const std::string message = error_of([&] { write_file_atomically(locked / "a", "new"); });
+  const std::string folder_message = error_of([&] { basin::create_folders(locked / "b" / "c"); });
+  if (root) REQUIRE(seteuid(0) == 0);
+  CHECK(contains(message, (locked / "a").string()));
+  CHECK(contains(message, "check the permissions"));
+  CHECK(contains(folder_message, "check the permissions"));
+  CHECK(entries(locked) == 0);
+}
+
+TEST_CASE("wrong paths are refused with their name and the reason") {
+  TemporaryFolder folder;
+  const fs::path file = folder.path / "file";
+  write_file_atomically(file, "x");
+  fs::create_directory(folder.path / "sub");
+
+  const fs::path missing = folder.path / "no" / "a";
+  std::string message = error_of([&] { write_file_atomically(missing, "x"); });
+  CHECK(contains(message, missing.string()));
+  CHECK(contains(message, "the folder does not exist"));
+  message = error_of([&] { write_file_atomically(folder.path / "sub", "x"); });
+  CHECK(contains(message, "cannot replace"));
+  CHECK(contains(error_of([&] { write_file_atomically(file / "a", "x"); }), "cannot write"));
+  CHECK(contains(error_of([&] { write_file_atomically("", "x"); }), "no file name"));
+  CHECK(contains(error_of([&] { read_file(missing); }), missing.string()));
+  CHECK(contains(error_of([&] { read_file(folder.path); }), "it is a folder"));
+  CHECK(contains(error_of([&] { basin::create_folders(file); }), file.string()));
+  CHECK(contains(error_of([&] { basin::create_folders(file / "a"); }), file.string()));
+  CHECK(entries(folder.path) == 2);
+  CHECK(entries(folder.path / "sub") == 0);
+}
+
+TEST_CASE("folders are created with those above, and again") {
+  TemporaryFolder folder;
+  basin::create_folders(folder.path / "a" / "b" / "c");
+  basin::create_folders(folder.path / "a" / "b" / "c");
+  CHECK(fs::is_directory(folder.path / "a" / "b" / "c"));
+}
