@@ -245,8 +245,9 @@ def main():
                 row["cpu_seconds"] += result.get("cpu_seconds", [])
                 row["peak_memory_bytes"] = max(row["peak_memory_bytes"],
                                                result["peak_memory_bytes"])
-        rows += [row for row, _ in group]
-        print(f"{net} {mode} {threads} thread(s): done, load {load():.1f}", file=sys.stderr)
+        group_rows = [row for row, _ in group]
+        rows += group_rows
+        print(table(group_rows), file=sys.stderr, flush=True)  # not lost when interrupted
     about["load_after"] = load()
     text = (f"{about['date']}, {about['cpu']}, {about['cpus']} CPUs, load average "
             f"{about['load_before']:.1f} before, {about['load_after']:.1f} after, "
