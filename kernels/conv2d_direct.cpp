@@ -408,8 +408,8 @@ void run_direct(const Conv2dBackwardWeights<float>& call) {
                        packed_a);
                    const float* a[kRowBlock];
                    for (int64_t i = 0; i < rows; i += kBlockRows) a[i] = packed_a + i * count;
-                   multiply_panels<true>(rows, {a, 0, count, 1, 0}, packed_b, count, 0, columns,
-                                         out, accumulate);
+                   multiply_panels<true>(rows, {a, 0, count, 1, kBlockRows}, packed_b, count, 0,
+                                         columns, out, accumulate);
                    accumulate = true;
                  });
     }
