@@ -143,7 +143,7 @@ void transform_from_image(const Tiles& tiles, const float* image, int64_t tile, 
   const int64_t step_x = tiles.channels, step_y = tiles.width * tiles.channels;
   const float* base = image + n * tiles.height * step_y + y0 * step_y + x0 * step_x;
   const auto store_at = [&](int64_t c) {
-    return [&out, c](int y, int x, FloatVector value) { out(y * kPoints + x, c, value); };
+    return [out, c](int y, int x, FloatVector value) { out(y * kPoints + x, c, value); };
   };
   if (inside) {
     for (int64_t c = 0; c < tiles.channels; c += kVectorWidth) {
@@ -155,32 +155,33 @@ void transform_from_image(const Tiles& tiles, const float* image, int64_t tile, 
   // Pixels outside the image read the same zeros for all channels.
   alignas(64) static constexpr float kZeros[kVectorWidth] = {};
   const float* pixel[kFrom][kFrom];
-  int64_t step[kFrom][kFrom];
+  int64_t mask[kFrom][kFrom];
   for (int y = 0; y < kFrom; ++y) {
     for (int x = 0; x < kFrom; ++x) {
       const bool valid =
           y0 + y >= 0 && y0 + y < tiles.height && x0 + x >= 0 && x0 + x < tiles.width;
       pixel[y][x] = valid ? base + y * step_y + x * step_x : kZeros;
-      step[y][x] = valid ? 1 : 0;
+      mask[y][x] = valid ? -1 : 0;
     }
   }
   for (int64_t c = 0; c < tiles.channels; c += kVectorWidth) {
-    transform_tile<Transform>([&](int y, int x) { return load(pixel[y][x] + c * step[y][x]); },
+    transform_tile<Transform>([&](int y, int x) { return load(pixel[y][x] + (c & mask[y][x])); },
                               store_at(c));
   }
 }
 
-// Transforms component rows products[component * pitch + channel] into tile `tile` of `image`.
+// Transforms products[component * pitch + channel] into tile `tile` of channels `first` to `end` of
+// `image`.
 void transform_to_image(const Tiles& tiles, const float* products, int64_t pitch, int64_t tile,
-                        bool accumulate, float* image) {
+                        int64_t first, int64_t end, bool accumulate, float* image) {
   const auto [n, y0, x0] = tiles.place(tile);
   const int64_t rows = std::min(kTile, tiles.height - y0);
   const int64_t columns = std::min(kTile, tiles.width - x0);
   const int64_t step_x = tiles.channels, step_y = tiles.width * tiles.channels;
   float* base = image + n * tiles.height * step_y + y0 * step_y + x0 * step_x;
-  for (int64_t c = 0; c < tiles.channels; c += kVectorWidth) {
+  for (int64_t c = first; c < end; c += kVectorWidth) {
     transform_tile<OutputTransform>(
-        [&](int y, int x) { return load(products + (y * kPoints + x) * pitch + c); },
+        [&](int y, int x) { return load(products + (y * kPoints + x) * pitch + c - first); },
         [&](int y, int x, FloatVector value) {
           if (y >= rows || x >= columns) return;
           float* to = base + y * step_y + x * step_x + c;
@@ -189,69 +190,130 @@ void transform_to_image(const Tiles& tiles, const float* products, int64_t pitch
   }
 }
 
-// A convolution y = conv(x, g) by tiles: forward, or backward-data with x = dy and y = dx.
+// A convolution y = conv(x, g) by tiles: forward, or backward-data with x = dy and y = dx. With few
+// channels all weights are transformed first, and each thread takes a chunk of tiles from image to
+// image. With many, the transformed weights would not stay in any cache: all tiles of a large chunk
+// are transformed first, and each thread takes a panel of output channels, from its weights to the
+// image.
 struct Plan {
   Tiles in, out;
-  int64_t chunk;                       // tiles computed together by one thread
-  int64_t in_pitch, out_pitch;         // of a component in the buffers
-  float *weights, *inputs, *products;  // [36][panels], and for each thread [36][chunk][channels]
+  bool by_panel;
+  int64_t chunk;                                     // tiles computed together
+  int64_t in_pitch, weights_pitch, out_pitch;        // of a component in the buffers
+  int64_t weights_slot, inputs_slot, products_slot;  // floats for each thread; 0: one for all
+  float *weights, *inputs, *products;  // [36][panels], [36][chunk][in], [36][chunk][out or panel]
 };
+
+constexpr int64_t kMostRows = 264;  // rows multiplied at a time
+static_assert(kMostRows % kBlockRows == 0);
 
 Plan make_plan(const Conv2dShape& s, bool backward, WorkspaceCutter& cut) {
   Plan plan;
   const int64_t height = backward ? s.height : s.out_height();
   const int64_t width = backward ? s.width : s.out_width();
   const int64_t tiles_y = tiles_of(height), tiles_x = tiles_of(width);
-  plan.out = {s.batch, height,  width,  backward ? s.in_channels : s.out_channels,
-              0,       tiles_y, tiles_x};
-  plan.in = {s.batch,
-             backward ? s.out_height() : s.height,
-             backward ? s.out_width() : s.width,
-             backward ? s.out_channels : s.in_channels,
-             backward ? 2 - s.padding : s.padding,
-             tiles_y,
+  const int64_t in = backward ? s.out_channels : s.in_channels;
+  const int64_t out = backward ? s.in_channels : s.out_channels;
+  plan.out = {s.batch, height, width, out, 0, tiles_y, tiles_x};
+  plan.in = {s.batch, backward ? s.out_height() : s.height, backward ? s.out_width() : s.width,
+             in,      backward ? 2 - s.padding : s.padding, tiles_y,
              tiles_x};
-  // Many enough to reuse the weights, few enough for the second-level cache.
-  const int64_t most = s.in_channels * s.out_channels > 256 * 256 ? 48 : 24;
-  const int64_t share = (plan.out.count() + 3) / 4;
-  plan.chunk = std::min(most, (share + kBlockRows - 1) / kBlockRows * kBlockRows);
-  plan.in_pitch = plan.chunk * plan.in.channels + kPad;
-  plan.out_pitch = plan.chunk * plan.out.channels + kPad;
-  plan.weights = cut.floats(kComponents * plan.in.channels * packed_columns(plan.out.channels));
-  plan.inputs = cut.floats(threads() * kComponents * plan.in_pitch);
-  plan.products = cut.floats(threads() * kComponents * plan.out_pitch);
+  const int64_t count = plan.out.count();
+  plan.by_panel = in * out >= 256 * 256;
+  if (plan.by_panel) {
+    constexpr int64_t kInputFloats = 2500000;  // 10 MB, in the third-level cache
+    plan.chunk = std::clamp<int64_t>(kInputFloats / (kComponents * in), 48, kMostRows);
+    plan.chunk = std::min(plan.chunk / kBlockRows * kBlockRows, count);
+  } else {
+    // Many enough to reuse the weights, few enough for the second-level cache.
+    const int64_t share = (count + 3) / 4;
+    plan.chunk = std::min<int64_t>(24, (share + kBlockRows - 1) / kBlockRows * kBlockRows);
+  }
+  plan.in_pitch = plan.chunk * in + kPad;
+  plan.weights_pitch = in * (plan.by_panel ? kPanelWidth : packed_columns(out));
+  plan.out_pitch = plan.chunk * (plan.by_panel ? kPanelWidth : out) + kPad;
+  plan.weights_slot = plan.by_panel ? kComponents * plan.weights_pitch : 0;
+  plan.inputs_slot = plan.by_panel ? 0 : kComponents * plan.in_pitch;
+  plan.products_slot = kComponents * plan.out_pitch;
+  const int64_t slots = threads();
+  plan.weights = cut.floats(kComponents * plan.weights_pitch * (plan.by_panel ? slots : 1));
+  plan.inputs = cut.floats(kComponents * plan.in_pitch * (plan.by_panel ? 1 : slots));
+  plan.products = cut.floats(plan.products_slot * slots);
   return plan;
 }
 
-void convolve(const Plan& plan, const float* x, float* y, bool accumulate) {
+// Transforms tile `tile` of x into place `i` of the buffer.
+void transform_input(const Plan& plan, const float* x, int64_t tile, int64_t i, float* inputs) {
+  const int64_t pitch = plan.in_pitch;
+  float* to = inputs + i * plan.in.channels;
+  transform_from_image<InputTransform>(plan.in, x, tile,
+                                       [to, pitch](int component, int64_t c, FloatVector value) {
+                                         store(to + component * pitch + c, value);
+                                       });
+}
+
+// products[component][i][0..columns) = inputs[component][i] * weights[component]
+void multiply_components(const Plan& plan, int64_t count, const float* inputs, const float* weights,
+                         int64_t columns, float* products) {
+  const int64_t in = plan.in.channels;
+  for (int64_t component = 0; component < kComponents; ++component) {
+    const float* rows[kMostRows];
+    float* to[kMostRows];
+    for (int64_t i = 0; i < count; ++i) {
+      rows[i] = inputs + component * plan.in_pitch + i * in;
+      to[i] = products + component * plan.out_pitch + i * columns;
+    }
+    for (int64_t k = 0; k < in; k += kDepthBlock) {
+      multiply_panels<false>(count, {rows, k, std::min(kDepthBlock, in - k), 1, 0},
+                             weights + component * plan.weights_pitch, in, k, columns, to, k > 0);
+    }
+  }
+}
+
+// transform_panel(first, end, to) transforms the weights of output channels first to end into the
+// panel at `to`, components weights_pitch apart.
+template <class TransformPanel>
+void convolve(const Plan& plan, const float* x, const TransformPanel& transform_panel, float* y,
+              bool accumulate) {
   const int64_t in = plan.in.channels, out = plan.out.channels;
   const int64_t chunks = (plan.out.count() + plan.chunk - 1) / plan.chunk;
-  parallel_slots(chunks, [&](int64_t slot, int64_t index) {
-    const int64_t first = index * plan.chunk;
-    const int64_t count = std::min(plan.chunk, plan.out.count() - first);
-    float* inputs = plan.inputs + slot * kComponents * plan.in_pitch;
-    float* products = plan.products + slot * kComponents * plan.out_pitch;
-    for (int64_t i = 0; i < count; ++i) {
-      transform_from_image<InputTransform>(
-          plan.in, x, first + i, [&](int component, int64_t c, FloatVector value) {
-            store(inputs + component * plan.in_pitch + i * in + c, value);
-          });
+  const auto tiles_in = [&](int64_t chunk) {
+    return std::min(plan.chunk, plan.out.count() - chunk * plan.chunk);
+  };
+  if (plan.by_panel) {
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) {
+      const int64_t first_tile = chunk * plan.chunk, count = tiles_in(chunk);
+      parallel_chunks(count, 4, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          transform_input(plan, x, first_tile + i, i, plan.inputs);
+        }
+      });
+      parallel_slots((out + kPanelWidth - 1) / kPanelWidth, [&](int64_t slot, int64_t panel) {
+        const int64_t first = panel * kPanelWidth, end = std::min(out, first + kPanelWidth);
+        float* weights = plan.weights + slot * plan.weights_slot;
+        float* products = plan.products + slot * plan.products_slot;
+        transform_panel(first, end, weights);
+        multiply_components(plan, count, plan.inputs, weights, end - first, products);
+        for (int64_t i = 0; i < count; ++i) {
+          transform_to_image(plan.out, products + i * (end - first), plan.out_pitch, first_tile + i,
+                             first, end, accumulate, y);
+        }
+      });
     }
-    for (int64_t component = 0; component < kComponents; ++component) {
-      const float* rows[48];
-      float* to[48];
-      for (int64_t i = 0; i < count; ++i) {
-        rows[i] = inputs + component * plan.in_pitch + i * in;
-        to[i] = products + component * plan.out_pitch + i * out;
-      }
-      const float* weights = plan.weights + component * in * packed_columns(out);
-      for (int64_t k = 0; k < in; k += kDepthBlock) {
-        multiply_panels<false>(count, {rows, k, std::min(kDepthBlock, in - k), 1, 0}, weights, in,
-                               k, out, to, k > 0);
-      }
-    }
+    return;
+  }
+  parallel_chunks(out, kPanelWidth, [&](int64_t first, int64_t end) {
+    transform_panel(first, end, plan.weights + first * in);
+  });
+  parallel_slots(chunks, [&](int64_t slot, int64_t chunk) {
+    const int64_t first_tile = chunk * plan.chunk, count = tiles_in(chunk);
+    float* inputs = plan.inputs + slot * plan.inputs_slot;
+    float* products = plan.products + slot * plan.products_slot;
+    for (int64_t i = 0; i < count; ++i) transform_input(plan, x, first_tile + i, i, inputs);
+    multiply_components(plan, count, inputs, plan.weights, out, products);
     for (int64_t i = 0; i < count; ++i) {
-      transform_to_image(plan.out, products + i * out, plan.out_pitch, first + i, accumulate, y);
+      transform_to_image(plan.out, products + i * out, plan.out_pitch, first_tile + i, 0, out,
+                         accumulate, y);
     }
   });
 }
@@ -311,49 +373,48 @@ int64_t winograd_workspace_bytes(const Conv2dBackwardWeights<float>& call) {
 void run_winograd(const Conv2dForward<float>& call) {
   WorkspaceCutter cut(call.workspace);
   const Plan plan = make_plan(call.shape, false, cut);
-  const int64_t in = call.shape.in_channels, out = call.shape.out_channels;
-  parallel_chunks(out, kPanelWidth, [&](int64_t first, int64_t end) {
-    const int64_t width = panel_width(out - first);
+  const int64_t in = call.shape.in_channels;
+  const auto transform_panel = [&](int64_t first, int64_t end, float* panel) {
+    const int64_t width = panel_width(end - first);
     FloatVector squares[kComponents][kVectorWidth];
     for (int64_t k0 = first; k0 < end; k0 += kVectorWidth) {
       for (int64_t c = 0; c < in; c += kVectorWidth) {
         for (int i = 0; i < kVectorWidth; ++i) {
           const float* w = call.w + (k0 + i) * 9 * in + c;
           transform_tile<WeightTransform>(
-              [&](int y, int x) { return load(w + (y * 3 + x) * in); },
+              [w, in](int y, int x) { return load(w + (y * 3 + x) * in); },
               [&](int y, int x, FloatVector value) { squares[y * kPoints + x][i] = value; });
         }
         for (int64_t component = 0; component < kComponents; ++component) {
           transpose_square(squares[component]);
-          float* to = plan.weights + component * in * packed_columns(out) + first * in + c * width +
-                      (k0 - first);
+          float* to = panel + component * plan.weights_pitch + c * width + (k0 - first);
           for (int i = 0; i < kVectorWidth; ++i) store(to + i * width, squares[component][i]);
         }
       }
     }
-  });
-  convolve(plan, call.x, call.y, false);
+  };
+  convolve(plan, call.x, transform_panel, call.y, false);
 }
 
 void run_winograd(const Conv2dBackwardData<float>& call) {
   WorkspaceCutter cut(call.workspace);
   const Plan plan = make_plan(call.shape, true, cut);
   const int64_t in = call.shape.in_channels, out = call.shape.out_channels;
-  parallel_chunks(in, kPanelWidth, [&](int64_t first, int64_t end) {
-    const int64_t width = panel_width(in - first);
-    for (int64_t c = first; c < end; c += kVectorWidth) {
-      for (int64_t k = 0; k < out; ++k) {
+  const auto transform_panel = [&](int64_t first, int64_t end, float* panel) {
+    const int64_t width = panel_width(end - first), pitch = plan.weights_pitch;
+    for (int64_t k = 0; k < out; ++k) {
+      for (int64_t c = first; c < end; c += kVectorWidth) {
         const float* w = call.w + k * 9 * in + c;
-        float* to = plan.weights + first * out + k * width + (c - first);
+        float* to = panel + k * width + (c - first);
         transform_tile<WeightTransform>(
-            [&](int y, int x) { return load(w + ((2 - y) * 3 + 2 - x) * in); },
-            [&](int y, int x, FloatVector value) {
-              store(to + (y * kPoints + x) * out * packed_columns(in), value);
+            [w, in](int y, int x) { return load(w + ((2 - y) * 3 + 2 - x) * in); },
+            [to, pitch](int y, int x, FloatVector value) {
+              store(to + (y * kPoints + x) * pitch, value);
             });
       }
     }
-  });
-  convolve(plan, call.dy, call.dx, call.accumulate);
+  };
+  convolve(plan, call.dy, transform_panel, call.dx, call.accumulate);
 }
 
 void run_winograd(const Conv2dBackwardWeights<float>& call) {
@@ -366,17 +427,22 @@ void run_winograd(const Conv2dBackwardWeights<float>& call) {
   for (int64_t first = 0; first < plan.in.count(); first += plan.chunk) {
     const int64_t count = std::min(plan.chunk, plan.in.count() - first);
     parallel_chunks(count, 8, [&](int64_t begin, int64_t end) {
+      const int64_t in_pitch = plan.in_pitch, out_pitch = plan.out_pitch;
       for (int64_t i = begin; i < end; ++i) {
+        float* inputs = plan.inputs;
         transform_from_image<InputTransform>(
-            plan.in, call.x, first + i, [&](int component, int64_t c, FloatVector value) {
+            plan.in, call.x, first + i,
+            [inputs, in_pitch, count, i, in](int component, int64_t c, FloatVector value) {
               const int64_t panel = c / kPanelWidth * kPanelWidth;
-              store(plan.inputs + component * plan.in_pitch + panel * count +
-                        i * panel_width(in - panel) + (c - panel),
+              store(inputs + component * in_pitch + panel * count + i * panel_width(in - panel) +
+                        (c - panel),
                     value);
             });
+        float* gradients = plan.gradients + i * (out + kPad);
         transform_from_image<OutputGradientTransform>(
-            plan.out, call.dy, first + i, [&](int component, int64_t k, FloatVector value) {
-              store(plan.gradients + component * plan.out_pitch + i * (out + kPad) + k, value);
+            plan.out, call.dy, first + i,
+            [gradients, out_pitch](int component, int64_t k, FloatVector value) {
+              store(gradients + component * out_pitch + k, value);
             });
       }
     });

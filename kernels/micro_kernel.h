@@ -92,20 +92,25 @@ inline void pack_panels_from_rows(int64_t depth, int64_t columns, const float* f
 // a left-hand side of `rows` rows: groups of kBlockRows, each [depth][kBlockRows].
 template <class RowAt>
 inline void pack_interleaved(int64_t rows, int64_t depth, const RowAt& row_at, float* packed) {
+  // Whole vectors as long as the row has them: what they bring beyond the group is overwritten.
+  constexpr int kVectors = (kBlockRows + kVectorWidth - 1) / kVectorWidth;
   int64_t i0 = 0;
-  for (; i0 + kBlockRows <= rows; i0 += kBlockRows) {
+  for (; i0 + kVectors * kVectorWidth <= rows; i0 += kBlockRows) {
     for (int64_t k = 0; k < depth; ++k) {
       const float* from = row_at(k) + i0;
-#pragma GCC unroll 16
-      for (int i = 0; i < kBlockRows; ++i) packed[i] = from[i];
+#pragma GCC unroll 4
+      for (int v = 0; v < kVectors; ++v) {
+        store(packed + v * kVectorWidth, load(from + v * kVectorWidth));
+      }
       packed += kBlockRows;
     }
   }
-  if (i0 < rows) {
+  for (; i0 < rows; i0 += kBlockRows) {
+    const int64_t used = std::min<int64_t>(kBlockRows, rows - i0);
     for (int64_t k = 0; k < depth; ++k) {
       const float* from = row_at(k) + i0;
-      for (int64_t i = 0; i < rows - i0; ++i) packed[i] = from[i];
-      for (int64_t i = rows - i0; i < kBlockRows; ++i) packed[i] = 0;
+      for (int64_t i = 0; i < used; ++i) packed[i] = from[i];
+      for (int64_t i = used; i < kBlockRows; ++i) packed[i] = 0;
       packed += kBlockRows;
     }
   }
