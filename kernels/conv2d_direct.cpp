@@ -14,8 +14,9 @@
 namespace basin::cpu {
 namespace {
 
-constexpr int64_t kPieceRows = 192;   // pixels multiplied at a time
-constexpr int64_t kDepthBlock = 384;  // a panel of this depth stays in the first-level cache
+constexpr int64_t kPieceRows = 192;  // pixels multiplied at a time
+constexpr int64_t kDepthBlock =
+    256;  // a panel of it stays in the first-level cache; short sums are exacter
 constexpr int64_t kUnitPixels = 384;  // pixels for which a band of the source is made ready
 static_assert(kPieceRows % kBlockRows == 0);
 
@@ -263,14 +264,15 @@ ConvolveBuffers convolve_buffers(const Plan& plan, WorkspaceCutter& cut) {
   return {packed, cut.floats(threads() * plan.band_floats())};
 }
 
-// The gradient for the weights: blocks of kRowBlock out channels times kColumnBlock columns of the
-// [out_channels, kernel_height * kernel_width * in_channels] matrix.
-constexpr int64_t kRowBlock = 240, kColumnBlock = 256;
+// The gradient for the weights: blocks of up to kRowBlock out channels times kColumnBlock columns
+// of the [out_channels, kernel_height * kernel_width * in_channels] matrix.
+constexpr int64_t kRowBlock = 264, kColumnBlock = 256;
 static_assert(kRowBlock % kBlockRows == 0 && kColumnBlock % kPanelWidth == 0);
 
 struct WeightsPlan {
   Plan plan;
   int64_t rows, columns, row_blocks, column_blocks, parts;
+  int64_t row_block;  // out channels in a block
   float *partial, *bands, *packed_a, *packed_b;
 };
 
@@ -283,6 +285,8 @@ WeightsPlan weights_plan(const Conv2dShape& s, WorkspaceCutter& cut) {
   w.rows = s.out_channels;
   w.columns = s.kernel_height * s.kernel_width * s.in_channels;
   w.row_blocks = (w.rows + kRowBlock - 1) / kRowBlock;
+  w.row_block =
+      ((w.rows + w.row_blocks - 1) / w.row_blocks + kBlockRows - 1) / kBlockRows * kBlockRows;
   w.column_blocks = (w.columns + kColumnBlock - 1) / kColumnBlock;
   const int64_t blocks = w.row_blocks * w.column_blocks;
   w.parts = std::min((16 + blocks - 1) / blocks, w.plan.units);
@@ -301,6 +305,14 @@ void pack_im2col(const Plan& plan, const Unit& unit, int64_t count, const float*
   for (int64_t j0 = 0; j0 < columns; j0 += kPanelWidth) {
     const int64_t width = panel_width(columns - j0), used = std::min(width, columns - j0);
     const int64_t r0 = (first + j0) / run, k0 = (first + j0) % run;
+    if (width == kPanelWidth && k0 + used <= run) {  // the panel lies in one run
+      const int64_t offset = r0 * unit.row_pitch + k0;
+      for (int64_t i = 0; i < count; ++i, packed += kPanelWidth) {
+        store(packed, load(sources[i] + offset));
+        store(packed + kVectorWidth, load(sources[i] + offset + kVectorWidth));
+      }
+      continue;
+    }
     for (int64_t i = 0; i < count; ++i, packed += width) {
       int64_t r = r0, k = k0;
       for (int64_t j = 0; j < used;) {
@@ -388,9 +400,9 @@ void run_direct(const Conv2dBackwardWeights<float>& call) {
   const int64_t blocks = w.row_blocks * w.column_blocks;
   parallel_slots(w.parts * blocks, [&](int64_t slot, int64_t job) {
     const int64_t part = job / blocks;
-    const int64_t i0 = job % blocks / w.column_blocks * kRowBlock;
+    const int64_t i0 = job % blocks / w.column_blocks * w.row_block;
     const int64_t j0 = job % w.column_blocks * kColumnBlock;
-    const int64_t rows = std::min(kRowBlock, w.rows - i0);
+    const int64_t rows = std::min(w.row_block, w.rows - i0);
     const int64_t columns = std::min(kColumnBlock, w.columns - j0);
     float* packed_a = w.packed_a + slot * kPackedA;
     float* packed_b = w.packed_b + slot * kPackedB;
@@ -408,8 +420,8 @@ void run_direct(const Conv2dBackwardWeights<float>& call) {
                        packed_a);
                    const float* a[kRowBlock];
                    for (int64_t i = 0; i < rows; i += kBlockRows) a[i] = packed_a + i * count;
-                   multiply_panels<true>(rows, {a, 0, count, 1, 0}, packed_b, count, 0, columns,
-                                         out, accumulate);
+                   multiply_panels<true>(rows, {a, 0, count, 1, kBlockRows}, packed_b, count, 0,
+                                         columns, out, accumulate);
                    accumulate = true;
                  });
     }

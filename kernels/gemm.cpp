@@ -62,7 +62,7 @@ void run(const Gemm<float>& call) {
             },
             packed_a);
         for (int64_t i = 0; i < rows; ++i) a[i] = packed_a + i / kBlockRows * kBlockRows * depth;
-        multiply_panels<true>(rows, {a, 0, depth, 1, 0}, packed_b, depth, 0, columns, out,
+        multiply_panels<true>(rows, {a, 0, depth, 1, kBlockRows}, packed_b, depth, 0, columns, out,
                               accumulate);
       } else {
         for (int64_t i = 0; i < rows; ++i) a[i] = call.a + (i0 + i) * call.k + k0;
