@@ -72,7 +72,7 @@ TEST_CASE("photo shows the garment dark on white in the middle of the picture") 
 }
 
 TEST_CASE(
-    "clipart has a pastel ground, a dark outline and flat fills; quickdraw strokes on white") {
+    "clipart has a pastel ground, a dark outline and flat fills and quickdraw strokes on white") {
   const Bytes photo = square_photo();
   Bytes clipart(32 * 32 * 3), sketch(32 * 32), again(32 * 32 * 3);
   for (int64_t number = 0; number < 20; ++number) {
@@ -164,7 +164,7 @@ TEST_CASE("photo: sizes, labels and statistics of the whole set") {
   CHECK(std::abs(std::sqrt(squares - mean * mean) - splits.train->stddev()[2]) < 6e-5);
 }
 
-TEST_CASE("source is the first 50,000 training images; target is drawn from the rest") {
+TEST_CASE("source is the first 50,000 training images and target is drawn from the rest") {
   if (files_missing()) return;
   const IdxSplit raw = read_idx(kFolder, "train", "");
   const auto rendered = [&](int64_t i) {

@@ -221,7 +221,7 @@ TEST_CASE("gzip files of every length around zlib's and our chunk sizes come bac
   }
 }
 
-TEST_CASE("CIFAR files give interleaved images; CIFAR-100 gives the fine label") {
+TEST_CASE("CIFAR files give interleaved images and CIFAR-100 gives the fine label") {
   for (const bool ten : {true, false}) {
     const int64_t label_bytes = ten ? 1 : 2;
     const auto records = [&](int first, int count) {

@@ -115,7 +115,8 @@ TEST_CASE("shift repeats the edge, flip mirrors") {
   CHECK(shown(-1, 1, true) == Bytes{5, 4, 4, 5, 4, 4});
 }
 
-TEST_CASE("the default augmentation is one of the shifts by an eighth, flipped or not; all occur") {
+TEST_CASE(
+    "the default augmentation is one of the shifts by an eighth, flipped or not, and all occur") {
   const auto dataset = noise_dataset(1, 16, 1);
   const Bytes original = read_image(*dataset, 0);
   std::vector<Bytes> variants;
@@ -139,7 +140,7 @@ TEST_CASE("the default augmentation is one of the shifts by an eighth, flipped o
   CHECK(*std::min_element(seen.begin(), seen.end()) > 0);
 }
 
-TEST_CASE("PNG and JPEG files decode; grey and alpha become RGB") {
+TEST_CASE("PNG and JPEG files decode and grey and alpha become RGB") {
   const TemporaryFolder folder;
   const Image image = formula_image(6, 7);
   write_png(folder.path("a.png"), image.pixels.data(), 6, 7);

@@ -215,7 +215,7 @@ TEST_CASE("augmentation of an image depends on seed, epoch and image, not on its
   CHECK(epoch_of(plain, 1)[0].images == epoch_of(plain, 2)[0].images);
 }
 
-TEST_CASE("mixup mixes images and targets with one share a batch; labels stay") {
+TEST_CASE("mixup mixes images and targets with one share a batch and labels stay") {
   const auto dataset = noise_dataset(60, 8, 5);
   LoaderOptions options;
   options.batch_size = 16;
@@ -250,7 +250,8 @@ TEST_CASE("mixup mixes images and targets with one share a batch; labels stay") 
   }
 }
 
-TEST_CASE("shuffles permute the normalised values by one fixed map; block = side changes nothing") {
+TEST_CASE(
+    "shuffles permute the normalised values by one fixed map and block = side changes nothing") {
   const auto dataset = noise_dataset(10, 8, 5);
   LoaderOptions options;
   options.batch_size = 10;
@@ -297,7 +298,8 @@ TEST_CASE("multi-label batches have multi-hot targets and no labels") {
   CHECK(batch.labels.empty());
 }
 
-TEST_CASE("an error in a worker reaches next() at its batch; the loader goes on with a new epoch") {
+TEST_CASE(
+    "an error in a worker reaches next() at its batch and the loader goes on with a new epoch") {
   const auto dataset = std::make_shared<const FailingDataset>(21);
   for (const int workers : {0, 1, 3}) {
     LoaderOptions options;
