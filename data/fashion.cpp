@@ -1,6 +1,5 @@
 // The fashion data sets: Fashion-MNIST's photographs, and three domains drawn from them.
 #include <algorithm>
-#include <numeric>
 
 #include "data/idx.h"
 #include "data/render.h"
@@ -41,18 +40,6 @@ IdxSplit read_split(const DataOptions& options, const std::string& prefix, int64
   BASIN_CHECK(largest < kClasses, directory, ": a label of the ", prefix, " files is ", largest,
               ", expected 0..9; ", remedy);
   return split;
-}
-
-// The garments of mosaic `number`: image `first` and up to three more of the images
-// [begin, end).
-std::vector<int64_t> mosaic_garments(int64_t number, int64_t first, int64_t begin, int64_t end) {
-  // Domain 0 of the render streams: which garments; the drawing has a stream of its own.
-  RandomStream random(0, RandomPurpose::kRender, 0, static_cast<uint32_t>(number));
-  std::vector<int64_t> garments{first};
-  for (uint32_t more = random.below(4); more > 0; --more) {
-    garments.push_back(begin + random.below(static_cast<uint32_t>(end - begin)));
-  }
-  return garments;
 }
 
 class Renderer {

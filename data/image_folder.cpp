@@ -4,7 +4,6 @@
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 
 #include "data/image.h"
 #include "data/sources.h"
@@ -92,7 +91,11 @@ bool is_image_name(const fs::path& path) {
 // Names in a folder, sorted, so that the order does not depend on the file system.
 std::vector<fs::path> sorted_entries(const fs::path& directory) {
   std::vector<fs::path> entries;
-  for (const auto& entry : fs::directory_iterator(directory)) entries.push_back(entry.path());
+  try {
+    for (const auto& entry : fs::directory_iterator(directory)) entries.push_back(entry.path());
+  } catch (const fs::filesystem_error& error) {
+    throw Error(concat(directory.string(), ": cannot be listed: ", error.code().message()));
+  }
   std::sort(entries.begin(), entries.end());
   return entries;
 }

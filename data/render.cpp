@@ -20,7 +20,7 @@ constexpr int kMargin = static_cast<int>(kDrawnSide - kPhotoSide) / 2;
 constexpr uint64_t kRenderSeed = 0;  // fixed: a data set does not change with the run's seed
 
 // Keeps the streams of the domains apart; goes where other purposes put the epoch.
-enum Domain : uint32_t { kClipart = 1, kQuickdraw = 2, kMosaic = 3 };
+enum Domain : uint32_t { kClipart = 1, kQuickdraw = 2, kMosaic = 3, kMosaicGarments = 4 };
 
 using Plane = std::array<float, kSize>;
 
@@ -284,7 +284,7 @@ void render_clipart(const uint8_t* photo, int64_t number, uint8_t* pixels) {
       color = mix(color, dark, coverage(level_distance(dark_shape, 0.5f, x, y)));
       const float depth = level_distance(shape, 0.5f, x, y);  // into the garment
       color = mix(background, color, coverage(depth));
-      color = mix(color, outline, coverage(0.75f - std::abs(depth)));
+      color = mix(color, outline, coverage(0.85f - std::abs(depth)));
       for (int c = 0; c < 3; ++c) pixels[(y * kSide + x) * 3 + c] = to_byte(color[c]);
     }
   }
@@ -334,6 +334,15 @@ void render_quickdraw(const uint8_t* photo, int64_t number, uint8_t* pixels) {
       pixels[y * kSide + x] = to_byte(1.0f - std::max(contour, inner));
     }
   }
+}
+
+std::vector<int64_t> mosaic_garments(int64_t number, int64_t first, int64_t begin, int64_t end) {
+  RandomStream random = render_stream(kMosaicGarments, number);
+  std::vector<int64_t> garments{first};
+  for (uint32_t more = random.below(4); more > 0; --more) {
+    garments.push_back(begin + random.below(static_cast<uint32_t>(end - begin)));
+  }
+  return garments;
 }
 
 void render_mosaic(const std::vector<const uint8_t*>& photos, int64_t number, uint8_t* pixels) {

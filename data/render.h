@@ -20,6 +20,9 @@ void render_clipart(const uint8_t* photo, int64_t number, uint8_t* pixels);
 // A wobbly black contour with the strongest inner edges, on white: [32, 32].
 void render_quickdraw(const uint8_t* photo, int64_t number, uint8_t* pixels);
 
+// Which photographs mosaic `number` shows: `first` and up to three more of [begin, end).
+std::vector<int64_t> mosaic_garments(int64_t number, int64_t first, int64_t begin, int64_t end);
+
 // One to four garments on a grey canvas, of low contrast and blurred: [64, 64].
 void render_mosaic(const std::vector<const uint8_t*>& photos, int64_t number, uint8_t* pixels);
 
