@@ -131,6 +131,7 @@ std::map<std::string, std::string> load_checkpoint(State& state, const std::file
   for (const State::Entry& entry : state.entries()) {
     if (skipped(entry.name)) {
       in_file.erase(entry.name);
+      in_file.erase(kMomentumPrefix + entry.name);
       continue;
     }
     expect(entry.name, entry, false);

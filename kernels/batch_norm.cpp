@@ -55,21 +55,23 @@ void run(const BatchNormStatistics<T>& call) {
     for (int64_t first = 0; first < channels; first += kTile) {
       const int64_t width = std::min(kTile, channels - first);
       const T* x = call.x + first;
-      double sum[1][kTile] = {}, squares[1][kTile] = {};
+      double sum[1][kTile] = {}, centred_sums[2][kTile] = {};
       sum_tile<T, 1>(begin, end, width, sum,
                      [&](int64_t row, int64_t c, T* out) { out[0] = x[row * channels + c]; });
       T mean[kTile] = {};
       for (int64_t c = 0; c < width; ++c) mean[c] = static_cast<T>(sum[0][c] / double(end - begin));
-      sum_tile<T, 1>(begin, end, width, squares, [&](int64_t row, int64_t c, T* out) {
+      sum_tile<T, 2>(begin, end, width, centred_sums, [&](int64_t row, int64_t c, T* out) {
         const T centred = x[row * channels + c] - mean[c];
-        out[0] = centred * centred;
+        out[0] = centred;
+        out[1] = centred * centred;
       });
       for (int64_t c = 0; c < width; ++c) {
-        // `mean` was rounded to T: take the rounding's square back out of the sum of squares.
-        const double exact = sum[0][c] / double(end - begin), off = exact - double(mean[c]);
-        chunk[first + c] = exact;
+        // `mean` is off by its own rounding and that of its sum, which matters where the mean is
+        // large beside the deviation: the centred values say by how much.
+        const double off = centred_sums[0][c] / double(end - begin);
+        chunk[first + c] = double(mean[c]) + off;
         chunk[channels + first + c] =
-            std::max(0.0, squares[0][c] - double(end - begin) * off * off);
+            std::max(0.0, centred_sums[1][c] - double(end - begin) * off * off);
       }
     }
   });
@@ -102,10 +104,13 @@ void run(const BatchNormForward<T>& call) {
   parallel_chunks(call.rows, step, [&](int64_t begin, int64_t end) {
     for (int64_t first = 0; first < channels; first += 64) {
       const int64_t width = std::min<int64_t>(64, channels - first);
-      T factor[64], offset[64];
+      // The mean is taken off first: folded into the bias it would cancel against x after both were
+      // multiplied and rounded.
+      const ParameterType<T>* __restrict mean = call.mean + first;
+      const ParameterType<T>* __restrict bias = call.bias + first;
+      T factor[64];
       for (int64_t c = 0; c < width; ++c) {
         factor[c] = call.inverse_std[first + c] * call.weight[first + c];
-        offset[c] = call.bias[first + c] - call.mean[first + c] * factor[c];
       }
       for (int64_t row = begin; row < end; ++row) {
         const T* __restrict x = call.x + row * channels + first;
@@ -115,21 +120,22 @@ void run(const BatchNormForward<T>& call) {
         if (residual && call.relu) {
 #pragma omp simd
           for (int64_t c = 0; c < width; ++c) {
-            const T z = x[c] * factor[c] + offset[c] + residual[c];
+            const T z = (x[c] - mean[c]) * factor[c] + bias[c] + residual[c];
             y[c] = z > T(0) ? z : T(0);
           }
         } else if (residual) {
 #pragma omp simd
-          for (int64_t c = 0; c < width; ++c) y[c] = x[c] * factor[c] + offset[c] + residual[c];
+          for (int64_t c = 0; c < width; ++c)
+            y[c] = (x[c] - mean[c]) * factor[c] + bias[c] + residual[c];
         } else if (call.relu) {
 #pragma omp simd
           for (int64_t c = 0; c < width; ++c) {
-            const T z = x[c] * factor[c] + offset[c];
+            const T z = (x[c] - mean[c]) * factor[c] + bias[c];
             y[c] = z > T(0) ? z : T(0);
           }
         } else {
 #pragma omp simd
-          for (int64_t c = 0; c < width; ++c) y[c] = x[c] * factor[c] + offset[c];
+          for (int64_t c = 0; c < width; ++c) y[c] = (x[c] - mean[c]) * factor[c] + bias[c];
         }
       }
     }
@@ -182,8 +188,8 @@ void run(const BatchNormBackward<T>& call) {
     }
   }
   if (!call.dx && !call.dresidual) return;
-  // dx = a*dz + b*x + d with per-channel a, b, d. Rows are walked backwards: the end of the tensors
-  // is still in the cache from the sums above.
+  // dx = a*dz + b*(x - mean) + d with per-channel a, b, d. Rows are walked backwards: the end of
+  // the tensors is still in the cache from the sums above.
   parallel_for(chunks, [&](int64_t index) {
     const int64_t begin = (chunks - 1 - index) * step, end = std::min(rows, begin + step);
     for (int64_t first = 0; first < channels; first += 64) {
@@ -196,8 +202,9 @@ void run(const BatchNormBackward<T>& call) {
         const double factor = call.weight[first + c] * inverse_std;
         a[c] = static_cast<T>(factor);
         b[c] = static_cast<T>(-factor * inverse_std * mean_dzx);
-        d[c] = static_cast<T>(factor * (inverse_std * mean_dzx * call.mean[first + c] - mean_dz));
+        d[c] = static_cast<T>(-factor * mean_dz);
       }
+      const P* __restrict mean = call.mean + first;
       for (int64_t row = begin; row < end; ++row) {
         const int64_t at = row * channels + first;
         const T* __restrict x = call.x + at;
@@ -225,10 +232,12 @@ void run(const BatchNormBackward<T>& call) {
           T* __restrict out = call.dx + at;
           if (call.accumulate_dx) {
 #pragma omp simd
-            for (int64_t c = 0; c < width; ++c) out[c] += a[c] * dz[c] + (b[c] * x[c] + d[c]);
+            for (int64_t c = 0; c < width; ++c)
+              out[c] += a[c] * dz[c] + (b[c] * (x[c] - mean[c]) + d[c]);
           } else {
 #pragma omp simd
-            for (int64_t c = 0; c < width; ++c) out[c] = a[c] * dz[c] + (b[c] * x[c] + d[c]);
+            for (int64_t c = 0; c < width; ++c)
+              out[c] = a[c] * dz[c] + (b[c] * (x[c] - mean[c]) + d[c]);
           }
         }
       }

@@ -66,11 +66,15 @@ template <class T>
 void run(const Lerp<T>& call) {
   const T t = static_cast<T>(call.t);
   parallel_chunks(call.size, kGrain, [&](int64_t begin, int64_t end) {
-    // a + t*(b-a) keeps a == b exact but not t = 1; there b is copied.
-    if (call.t == 1) {
-      std::copy(call.b + begin, call.b + end, call.y + begin);
+    // a + t*(b-a) is not b at t = 1, and turns -0 into +0 where nothing moves.
+    if (call.t == 0 || call.t == 1) {
+      const T* end_point = call.t == 0 ? call.a : call.b;
+      if (end_point != call.y) std::copy(end_point + begin, end_point + end, call.y + begin);
     } else {
-      for (int64_t i = begin; i < end; ++i) call.y[i] = call.a[i] + t * (call.b[i] - call.a[i]);
+      for (int64_t i = begin; i < end; ++i) {
+        const T a = call.a[i], b = call.b[i];
+        call.y[i] = a == b ? a : a + t * (b - a);
+      }
     }
   });
 }

@@ -74,13 +74,13 @@ void run(const AveragePoolForward<T>& call) {
   parallel_for(call.batch, [&](int64_t n) {
     for (int64_t first = 0; first < channels; first += 64) {
       const int64_t width = std::min<int64_t>(64, channels - first);
-      T sum[64] = {};
+      double sum[64] = {};
       for (int64_t i = 0; i < call.area; ++i) {
         const T* x = call.x + (n * call.area + i) * channels + first;
         for (int64_t c = 0; c < width; ++c) sum[c] += x[c];
       }
       T* y = call.y + n * channels + first;
-      for (int64_t c = 0; c < width; ++c) y[c] = sum[c] / static_cast<T>(call.area);
+      for (int64_t c = 0; c < width; ++c) y[c] = static_cast<T>(sum[c] / double(call.area));
     }
   });
 }

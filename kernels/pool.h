@@ -51,7 +51,7 @@ struct MaxPoolBackward {
   }
 };
 
-// y[n,c] = mean over the `area` pixels of x[n,:,c]
+// y[n,c] = mean over the `area` pixels of x[n,:,c]; summed in double
 template <class T>
 struct AveragePoolForward {
   static constexpr const char* kName = "average_pool_forward";

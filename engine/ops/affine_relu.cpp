@@ -31,11 +31,13 @@ Tensor affine_relu(Tape& tape, const Tensor& x, const AffineRelu& a) {
         [&tape, kept, mask, scale = a.scale, relu = a.relu, size = x.size(), x_slot = x.slot(),
          residual = a.residual.slot(), bias = a.bias.slot(),
          residual_shift = a.residual_shift.slot(), shift = a.shift.slot()](const Tensor& dy) {
+          // In the order in which the kernel writes them: of arguments that are one tensor, the
+          // first writes and the others add.
           const GradientTarget dx = tape.gradient_target(x_slot);
           const GradientTarget dresidual = tape.gradient_target(residual);
-          const GradientTarget dscale = tape.gradient_target(scale);
           const GradientTarget dbias = tape.gradient_target(bias);
           const GradientTarget dresidual_shift = tape.gradient_target(residual_shift);
+          const GradientTarget dscale = tape.gradient_target(scale);
           const GradientTarget dshift = tape.gradient_target(shift);
           AffineReluBackward<T> call{dy.data<T>(),
                                      kept.data_or_null<T>(),

@@ -53,8 +53,10 @@ Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& bn, Mode mode,
     return tape.record(y, {x, residual, weight, bias},
                        [&tape, x, kept, residual = residual.slot(), mean, inverse_std, weight, bias,
                         relu, rows, channels](const Tensor& dy) {
-                         const GradientTarget dx = tape.gradient_target(x);
+                         // The kernel writes dresidual before dx: where both are one tensor, dx
+                         // must be the one that adds.
                          const GradientTarget dresidual = tape.gradient_target(residual);
+                         const GradientTarget dx = tape.gradient_target(x);
                          const GradientTarget dweight = tape.gradient_target(weight);
                          const GradientTarget dbias = tape.gradient_target(bias);
                          BatchNormBackward<T> call{x.data<T>(),

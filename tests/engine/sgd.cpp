@@ -1,0 +1,138 @@
+// SGD over a State: the rules by name, hand-worked steps, and schedules.
+#include "engine/sgd.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+#include "tests/support/errors.h"
+#include "tests/support/training.h"
+
+using namespace basin;
+using namespace basin::test;
+
+TEST_CASE("the reference's rule: biases and scales at a tenth, decay on everything") {
+  for (const char* name : {"bias1", "bias2", "layer1.0.bias1a", "layer1.0.bias3b", "layer1.0.scale",
+                           "fc.bias", "layer1.0.bn1.bias"}) {
+    CHECK(reference_sgd_rule(name).learning_rate == 0.1f);
+    CHECK(reference_sgd_rule(name).weight_decay == 1);
+  }
+  for (const char* name : {"conv1.weight", "layer1.0.conv1.weight", "fc.weight",
+                           "layer1.0.downsample.weight", "layer1.0.bn1.weight"}) {
+    CHECK(reference_sgd_rule(name).learning_rate == 1);
+    CHECK(reference_sgd_rule(name).weight_decay == 1);
+  }
+  for (const char* name : {"fc.bias", "layer1.0.scale", "conv1.weight"}) {
+    CHECK(uniform_sgd_rule(name).learning_rate == 1);
+    CHECK(uniform_sgd_rule(name).weight_decay == 1);
+  }
+}
+
+TEST_CASE("two steps over a State by hand, each parameter by its factors") {
+  Stream stream(Device::kCpu);
+  StepArena arena(int64_t{1} << 20);
+  State state(DType::kF64, stream);
+  state.begin_module("all");
+  const Tensor weight = state.add_parameter("weight", {40000});  // more than two chunks
+  const Tensor bias = state.add_parameter("bias", {1});
+  const Tensor frozen = state.add_parameter("frozen", {3});
+  state.allocate(State::Use::kTraining);
+  for (int64_t i = 0; i < 40000; ++i) weight.data<double>()[i] = 1 + double(i % 5);
+  bias.data<double>()[0] = 4;
+  for (int i = 0; i < 3; ++i) frozen.data<double>()[i] = i;
+  std::map<std::string, int> asked;
+  const SgdRule rule = [&](const std::string& name) {
+    ++asked[name];
+    if (name == "bias") return SgdFactors{0.5f, 0};
+    if (name == "frozen") return SgdFactors{0, 1};
+    return SgdFactors{1, 1};
+  };
+  Sgd sgd(state, {.momentum = 0.5, .weight_decay = 0.25}, rule);
+  CHECK(asked == std::map<std::string, int>{{"weight", 1}, {"bias", 1}, {"frozen", 1}});
+  auto write_gradients = [&] {
+    Tape tape(stream, arena, true);
+    state.begin_step();
+    for (const Tensor& parameter : {weight, bias, frozen}) {
+      const GradientTarget target = tape.gradient_target(parameter);
+      CHECK(!target.accumulate);
+      std::fill_n(target.data<double>(), parameter.size(), 2.0);
+    }
+  };
+  write_gradients();
+  sgd.step(0.5);
+  // weight v: m = 2 + v/4, v' = v - m/2;  bias: m = 2, v' = 4 - 0.25*2
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < 40000; ++i) {
+    const double v = 1 + double(i % 5);
+    wrong += weight.data<double>()[i] != v - (2 + v / 4) / 2;
+  }
+  CHECK(wrong == 0);
+  CHECK(bias.data<double>()[0] == 3.5);
+  write_gradients();
+  sgd.step(0.25);  // another rate
+  for (int64_t i = 0; i < 40000; ++i) {
+    const double v0 = 1 + double(i % 5), m1 = 2 + v0 / 4, v1 = v0 - m1 / 2;
+    const double m2 = m1 / 2 + 2 + v1 / 4;
+    wrong += weight.data<double>()[i] != v1 - m2 / 4;
+  }
+  CHECK(wrong == 0);
+  CHECK(bias.data<double>()[0] == 3.5 - 0.125 * 3);
+  for (int i = 0; i < 3; ++i) CHECK(frozen.data<double>()[i] == i);
+}
+
+TEST_CASE("a step needs the gradient of every parameter, and names the one that lacks it") {
+  Stream stream(Device::kCpu);
+  StepArena arena(int64_t{1} << 20);
+  State state(DType::kF32, stream);
+  state.begin_module("all");
+  const Tensor used = state.add_parameter("used", {2});
+  state.add_parameter("forgotten.weight", {2});
+  state.allocate(State::Use::kTraining);
+  Sgd sgd(state, {}, uniform_sgd_rule);
+  CHECK(contains(error_of([&] { sgd.step(0.1); }), "used"));
+  Tape tape(stream, arena, true);
+  state.begin_step();
+  tape.gradient_target(used);
+  CHECK(contains(error_of([&] { sgd.step(0.1); }), "forgotten.weight"));
+}
+
+TEST_CASE("a whole network at learning rate 0 and without decay stays as it is") {
+  Stream stream(Device::kCpu);
+  StepArena arena(int64_t{64} << 20);
+  const auto network = small_network("fixup_resnet8", stream);
+  const auto before = small_network("fixup_resnet8", stream);
+  randomise(*network, 1);
+  before->state().copy_from(network->state());
+  Training training(*network);
+  training.step(arena, 0);
+  CHECK(same_values(network->state(), before->state()));
+  training.step(arena, 0.1);
+  for (double distance : network->state().module_distances(before->state())) CHECK(distance > 0);
+}
+
+TEST_CASE("training lowers the loss") {
+  for (const char* name : {"fixup_resnet8", "resnet8"}) {
+    Stream stream(Device::kCpu);
+    StepArena arena(int64_t{64} << 20);
+    const auto network = small_network(name, stream);
+    network->initialize(1);
+    Training training(*network);
+    const float first = training.step(arena, 0.05);
+    float last = first;
+    for (int i = 0; i < 40; ++i) last = training.step(arena, 0.05);
+    CHECK_MESSAGE(last < first / 4, name, ": loss ", first, " then ", last);
+  }
+}
+
+TEST_CASE("the rate drops at each milestone") {
+  const Schedule schedule{0.8, {2, 5}, 0.5};
+  const double want[] = {0.8, 0.8, 0.4, 0.4, 0.4, 0.2, 0.2};
+  for (int64_t epoch = 0; epoch < 7; ++epoch) CHECK(schedule.learning_rate(epoch) == want[epoch]);
+  const Schedule constant{0.3, {}, 0.1};
+  CHECK(constant.learning_rate(0) == 0.3);
+  CHECK(constant.learning_rate(1000) == 0.3);
+  const Schedule paper{0.1, {30, 60, 90}, 0.1};
+  CHECK(paper.learning_rate(29) == 0.1);
+  CHECK(paper.learning_rate(30) == doctest::Approx(0.01));
+  CHECK(paper.learning_rate(99) == doctest::Approx(1e-4));
+}

@@ -1,0 +1,100 @@
+// A small training run for tests: one network, one batch, one optimiser.
+#pragma once
+
+#include <cstring>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/sgd.h"
+#include "kernels/random.h"
+#include "models/network.h"
+
+namespace basin::test {
+
+// Elements drawn from N(0, 1), outside of any arena.
+inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t seed) {
+  Tensor tensor(allocate_state(shape.elements() * size_of(dtype)), shape, dtype);
+  RandomStream random(seed, RandomPurpose::kNoise, 55);
+  dispatch(dtype, [&]<class T>() {
+    for (int64_t i = 0; i < tensor.size(); ++i) {
+      tensor.data<T>()[i] = static_cast<T>(random.normal());
+    }
+  });
+  return tensor;
+}
+
+inline std::unique_ptr<Network> small_network(const std::string& name, Stream& stream,
+                                              int64_t classes = 3, int64_t width = 4) {
+  return make_network({.name = name, .classes = classes, .width = width}, DType::kF32, stream,
+                      State::Use::kTraining);
+}
+
+// All parameters and buffers differ from their initial values and from each other.
+inline void randomise(Network& network, uint64_t seed) {
+  network.initialize(seed);
+  for (const std::string& module : network.state().modules()) {
+    network.state().add_noise(module, 0.1, seed, 0);
+  }
+  for (const State::Entry& entry : network.state().entries()) {
+    if (!entry.buffer) continue;
+    RandomStream random(seed, RandomPurpose::kNoise, 66, static_cast<uint32_t>(entry.offset));
+    for (int64_t i = 0; i < entry.shape.elements(); ++i) {
+      entry.tensor.data<float>()[i] = random.uniform(0.5f, 1.5f);
+    }
+  }
+}
+
+// Whether all parameters and buffers have the same bits.
+inline bool same_values(const State& a, const State& b) {
+  if (a.entries().size() != b.entries().size()) return false;
+  for (size_t i = 0; i < a.entries().size(); ++i) {
+    const State::Entry &x = a.entries()[i], &y = b.entries()[i];
+    const auto bytes = static_cast<size_t>(x.shape.elements() * size_of(a.dtype()));
+    if (!(x.shape == y.shape)) return false;
+    if (std::memcmp(x.tensor.data<float>(), y.tensor.data<float>(), bytes) != 0) return false;
+  }
+  return true;
+}
+
+inline bool same_momentum(const State& a, const State& b) {
+  return a.flat_size() == b.flat_size() &&
+         std::memcmp(a.flat_momentum(), b.flat_momentum(),
+                     static_cast<size_t>(a.flat_size() * size_of(a.dtype()))) == 0;
+}
+
+class Training {
+ public:
+  static constexpr int64_t kBatch = 3, kSide = 8;
+
+  explicit Training(Network& network, const SgdRule& rule = reference_sgd_rule)
+      : network_(network),
+        sgd_(network.state(), {}, rule),
+        images_(random_tensor({kBatch, kSide, kSide, 3}, DType::kF32, 9)),
+        targets_(random_tensor({kBatch, network.options().classes}, DType::kF32, 10)) {
+    for (int64_t i = 0; i < targets_.size(); ++i) {
+      targets_.data<float>()[i] = i % targets_.shape()[1] == i / targets_.shape()[1] ? 1.0f : 0.0f;
+    }
+  }
+  // Forward and backward; returns the loss.
+  float gradients(StepArena& arena) {
+    Tape tape(network_.state().stream(), arena, true);
+    network_.state().begin_step();
+    const Tensor loss =
+        softmax_cross_entropy(tape, network_.forward(tape, images_, Mode::kTrain), targets_);
+    tape.backward(loss);
+    return *loss.data<float>();
+  }
+  float step(StepArena& arena, double learning_rate) {
+    const float loss = gradients(arena);
+    sgd_.step(learning_rate);
+    return loss;
+  }
+
+ private:
+  Network& network_;
+  Sgd sgd_;
+  Tensor images_, targets_;
+};
+
+}  // namespace basin::test
