@@ -4,42 +4,67 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "kernels/parallel.h"
 
 namespace basin::cpu {
 namespace {
 
-constexpr int64_t kTile = 16;       // channels summed together
 constexpr int64_t kBlockRows = 64;  // rows summed in T before the sum moves to double
 
-// Adds up f(row, channel) -> value of type T over rows [begin, end) for each channel of the tile,
-// into doubles.
+// Two vectors of channels are summed together: enough to hide the latency of an addition.
+template <class T>
+struct Lanes {
+  typedef T Vector __attribute__((vector_size(32)));
+  static constexpr int64_t kWidth = 32 / sizeof(T);
+  static constexpr int64_t kTile = 2 * kWidth;
+};
+constexpr int64_t kMaxTile = Lanes<float>::kTile;
+
+// Reads the lanes of one vector, or one channel at the ragged end, from a row that begins at `row`.
+template <class V>
+struct Load {
+  int64_t lane;
+  template <class T>
+  void operator()(V& value, const T* row) const {
+    std::memcpy(&value, row + lane, sizeof(V));
+  }
+};
+
+// Adds up kSums values per element over rows [begin, end) for each channel of a tile, into doubles.
+// values(load, row, out) computes them, for V = a vector or T, from what load(v, pointer) reads.
 template <class T, int kSums, class F>
-void sum_tile(int64_t begin, int64_t end, int64_t width, double (*totals)[kTile], const F& values) {
+void sum_tile(int64_t begin, int64_t end, int64_t width, double (*totals)[kMaxTile],
+              const F& values) {
+  using Vector = typename Lanes<T>::Vector;
+  constexpr int64_t kWidth = Lanes<T>::kWidth;
   for (int64_t block = begin; block < end; block += kBlockRows) {
     const int64_t stop = std::min(end, block + kBlockRows);
-    T lanes[kSums][kTile] = {};
-    if (width == kTile) {
+    if (width == Lanes<T>::kTile) {
+      Vector lanes[kSums][2] = {};
       for (int64_t row = block; row < stop; ++row) {
-#pragma omp simd
-        for (int64_t c = 0; c < kTile; ++c) {
-          T value[kSums];
-          values(row, c, value);
-          for (int s = 0; s < kSums; ++s) lanes[s][c] += value[s];
+        for (int64_t half = 0; half < 2; ++half) {
+          Vector value[kSums];
+          values(Load<Vector>{half * kWidth}, row, value);
+          for (int s = 0; s < kSums; ++s) lanes[s][half] += value[s];
         }
       }
+      for (int s = 0; s < kSums; ++s) {
+        for (int64_t c = 0; c < width; ++c) totals[s][c] += lanes[s][c / kWidth][c % kWidth];
+      }
     } else {
+      T lanes[kSums][kMaxTile] = {};
       for (int64_t row = block; row < stop; ++row) {
         for (int64_t c = 0; c < width; ++c) {
           T value[kSums];
-          values(row, c, value);
+          values(Load<T>{c}, row, value);
           for (int s = 0; s < kSums; ++s) lanes[s][c] += value[s];
         }
       }
-    }
-    for (int s = 0; s < kSums; ++s) {
-      for (int64_t c = 0; c < width; ++c) totals[s][c] += lanes[s][c];
+      for (int s = 0; s < kSums; ++s) {
+        for (int64_t c = 0; c < width; ++c) totals[s][c] += lanes[s][c];
+      }
     }
   }
 }
@@ -52,19 +77,22 @@ void run(const BatchNormStatistics<T>& call) {
   const int64_t channels = call.channels, rows = call.rows, step = call.chunk_rows();
   parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
     double* chunk = call.partials + begin / step * 2 * channels;
-    for (int64_t first = 0; first < channels; first += kTile) {
-      const int64_t width = std::min(kTile, channels - first);
+    for (int64_t first = 0; first < channels; first += Lanes<T>::kTile) {
+      const int64_t width = std::min(Lanes<T>::kTile, channels - first);
       const T* x = call.x + first;
-      double sum[1][kTile] = {}, centred_sums[2][kTile] = {};
-      sum_tile<T, 1>(begin, end, width, sum,
-                     [&](int64_t row, int64_t c, T* out) { out[0] = x[row * channels + c]; });
-      T mean[kTile] = {};
-      for (int64_t c = 0; c < width; ++c) mean[c] = static_cast<T>(sum[0][c] / double(end - begin));
-      sum_tile<T, 2>(begin, end, width, centred_sums, [&](int64_t row, int64_t c, T* out) {
-        const T centred = x[row * channels + c] - mean[c];
-        out[0] = centred;
-        out[1] = centred * centred;
+      double sum[1][kMaxTile] = {}, centred_sums[2][kMaxTile] = {};
+      sum_tile<T, 1>(begin, end, width, sum, [&](const auto& load, int64_t row, auto* out) {
+        load(out[0], x + row * channels);
       });
+      T mean[kMaxTile] = {};
+      for (int64_t c = 0; c < width; ++c) mean[c] = static_cast<T>(sum[0][c] / double(end - begin));
+      sum_tile<T, 2>(begin, end, width, centred_sums,
+                     [&](const auto& load, int64_t row, auto* out) {
+                       load(out[0], x + row * channels);
+                       load(out[1], mean);
+                       out[0] -= out[1];
+                       out[1] = out[0] * out[0];
+                     });
       for (int64_t c = 0; c < width; ++c) {
         // `mean` is off by its own rounding and that of its sum, which matters where the mean is
         // large beside the deviation: the centred values say by how much.
@@ -149,24 +177,28 @@ void run(const BatchNormBackward<T>& call) {
   const int64_t chunks = (rows + step - 1) / step;
   parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
     double* chunk = call.partials + begin / step * 2 * channels;
-    for (int64_t first = 0; first < channels; first += kTile) {
-      const int64_t width = std::min(kTile, channels - first);
+    for (int64_t first = 0; first < channels; first += Lanes<T>::kTile) {
+      const int64_t width = std::min(Lanes<T>::kTile, channels - first);
       const T *x = call.x + first, *dy = call.dy + first, *y = call.relu ? call.y + first : nullptr;
       const P *mean = call.mean + first, *inverse_std = call.inverse_std + first;
-      double sums[2][kTile] = {};
-      if (call.relu) {
-        sum_tile<T, 2>(begin, end, width, sums, [&](int64_t row, int64_t c, T* out) {
-          const int64_t i = row * channels + c;
-          out[0] = y[i] > T(0) ? dy[i] : T(0);
-          out[1] = out[0] * ((x[i] - mean[c]) * inverse_std[c]);
-        });
-      } else {
-        sum_tile<T, 2>(begin, end, width, sums, [&](int64_t row, int64_t c, T* out) {
-          const int64_t i = row * channels + c;
-          out[0] = dy[i];
-          out[1] = out[0] * ((x[i] - mean[c]) * inverse_std[c]);
-        });
-      }
+      double sums[2][kMaxTile] = {};
+      sum_tile<T, 2>(begin, end, width, sums, [&](const auto& load, int64_t row, auto* out) {
+        const int64_t at = row * channels;
+        auto &dz = out[0], &dzx = out[1];
+        load(dz, dy + at);
+        auto other = dz;
+        if (y) {
+          load(other, y + at);
+          const auto zero = decltype(+dz){};
+          dz = other > zero ? dz : zero;
+        }
+        load(dzx, x + at);
+        load(other, mean);
+        dzx -= other;
+        load(other, inverse_std);
+        dzx *= other;
+        dzx *= dz;
+      });
       for (int64_t c = 0; c < width; ++c) {
         chunk[first + c] = sums[0][c];
         chunk[channels + first + c] = sums[1][c];

@@ -5,43 +5,28 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <exception>
-#include <vector>
-
-#ifdef _OPENMP
-#include <omp.h>
-#else
-#include <atomic>
-#include <thread>
-#endif
 
 namespace basin {
 
-// Number of threads the CPU kernels use, at least 1. Call from the main thread, between kernels.
+// Number of threads the CPU kernels use, the caller included, at least 1. Call from the main
+// thread, between kernels.
 void set_threads(int threads);
 int threads();
+
+// Calls body(context, index) for every index in [0, count), each on one thread; returns when all
+// are done. The threads take the next index when they are free, and the caller works, too: it never
+// waits for a thread that the machine has no core for, only for indices already begun. The body
+// must not throw. A loop inside a body, or beside another thread's loop, runs on its own thread.
+void parallel_run(int64_t count, void (*body)(const void* context, int64_t index),
+                  const void* context);
 
 // Calls body(index) for every index in [0, count), each on one thread. The body must not throw.
 template <class Body>
 void parallel_for(int64_t count, const Body& body) {
-  const int team = static_cast<int>(std::min<int64_t>(threads(), count));
-  if (team <= 1) {
-    for (int64_t i = 0; i < count; ++i) body(i);
-    return;
-  }
-#ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic, 1) num_threads(team)
-  for (int64_t i = 0; i < count; ++i) body(i);
-#else
-  std::atomic<int64_t> next{0};
-  auto work = [&] {
-    for (int64_t i = next++; i < count; i = next++) body(i);
-  };
-  std::vector<std::thread> others;
-  for (int t = 1; t < team; ++t) others.emplace_back(work);
-  work();
-  for (auto& thread : others) thread.join();
-#endif
+  parallel_run(
+      count,
+      [](const void* context, int64_t index) { (*static_cast<const Body*>(context))(index); },
+      &body);
 }
 
 // Calls body(begin, end) for consecutive chunks of `grain` indices covering [0, size).
