@@ -280,7 +280,7 @@ struct Worst {
 };
 
 // Runs one direction of one shape in all modes. The tolerance is factor * 2^-24 * sum|a b|: 8 for
-// sums in single precision, 32 where Winograd's transforms magnify their rounding, with the
+// sums in single precision, 16 where Winograd's transforms magnify their rounding, with the
 // largest sum of the tile; integers are exact where no Winograd is.
 template <class Direction>
 void check(const Conv2dShape& s, bool integers, uint32_t seed, Worst worst[2]) {
@@ -352,7 +352,7 @@ void check(const Conv2dShape& s, bool integers, uint32_t seed, Worst worst[2]) {
         squared_error += error * error;
         squares += value * value;
         const double tolerance = integers && !winograd ? 0
-                                                       : (winograd ? 32 : 8) * 0x1p-24 *
+                                                       : (winograd ? 16 : 8) * 0x1p-24 *
                                                              (magnitude[index] + std::abs(begin));
         if (!(error <= tolerance)) ++wrong;
         if (tolerance > 0)
