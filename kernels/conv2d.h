@@ -30,7 +30,9 @@ struct Conv2dForward {
   Conv2dShape shape;
   const T *x, *w;
   T* y;
-  void* workspace;  // at least workspace_bytes(), 64-byte aligned; contents do not matter
+  // At least workspace_bytes(), 64-byte aligned; contents do not matter. The size grows with
+  // threads(): ask after set_threads().
+  void* workspace;
   int64_t workspace_bytes() const;
   double flops() const { return shape.flops(); }
   double bytes() const {
