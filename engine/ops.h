@@ -49,4 +49,7 @@ Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& tar
 // Mean over rows and labels of the binary cross entropy with logits; [N,K] -> [1].
 Tensor sigmoid_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets);
 
+// Index of the largest of each row, the first of equals: [N,K] -> i32 [N]. No gradient.
+Tensor arg_max(Tape& tape, const Tensor& logits);
+
 }  // namespace basin

@@ -1,5 +1,9 @@
-// Convolution on the CPU: picks the way each shape is computed.
+// Convolution on the CPU: picks the way each shape is computed, by the shape alone, never by
+// timing, so that the bits are reproducible.
 #include "kernels/conv2d.h"
+
+#include "kernels/conv2d_direct.h"
+#include "kernels/conv2d_winograd.h"
 
 namespace basin {
 
@@ -17,15 +21,18 @@ int64_t Conv2dBackwardWeights<double>::workspace_bytes() const {
 }
 template <>
 int64_t Conv2dForward<float>::workspace_bytes() const {
-  return 0;
+  return cpu::winograd_suits(shape) ? cpu::winograd_workspace_bytes(*this)
+                                    : cpu::direct_workspace_bytes(*this);
 }
 template <>
 int64_t Conv2dBackwardData<float>::workspace_bytes() const {
-  return 0;
+  return cpu::winograd_suits(shape) ? cpu::winograd_workspace_bytes(*this)
+                                    : cpu::direct_workspace_bytes(*this);
 }
 template <>
 int64_t Conv2dBackwardWeights<float>::workspace_bytes() const {
-  return 0;
+  return cpu::winograd_suits(shape) ? cpu::winograd_workspace_bytes(*this)
+                                    : cpu::direct_workspace_bytes(*this);
 }
 
 namespace cpu {
@@ -45,15 +52,15 @@ void run(const Conv2dBackwardWeights<double>& call) {
 
 template <>
 void run(const Conv2dForward<float>& call) {
-  conv2d_forward_naive(call);
+  winograd_suits(call.shape) ? run_winograd(call) : run_direct(call);
 }
 template <>
 void run(const Conv2dBackwardData<float>& call) {
-  conv2d_backward_data_naive(call);
+  winograd_suits(call.shape) ? run_winograd(call) : run_direct(call);
 }
 template <>
 void run(const Conv2dBackwardWeights<float>& call) {
-  conv2d_backward_weights_naive(call);
+  winograd_suits(call.shape) ? run_winograd(call) : run_direct(call);
 }
 
 }  // namespace cpu

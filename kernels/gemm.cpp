@@ -52,25 +52,22 @@ void run(const Gemm<float>& call) {
             },
             packed_b);
       } else {
-        pack_panels(
-            depth, columns,
-            [b = call.b + k0 * call.n + j0, step = call.n](int64_t k, int64_t j) {
-              return b[k * step + j];
-            },
-            packed_b);
+        pack_panels_from_rows(depth, columns, call.b + k0 * call.n + j0, call.n, packed_b);
       }
       if (call.transpose_a) {
         pack_interleaved(
             rows, depth,
-            [from = call.a + k0 * call.m + i0, step = call.m](int64_t i, int64_t k) {
-              return from[k * step + i];
+            [from = call.a + k0 * call.m + i0, step = call.m](int64_t k) {
+              return from + k * step;
             },
             packed_a);
         for (int64_t i = 0; i < rows; ++i) a[i] = packed_a + i / kBlockRows * kBlockRows * depth;
-        multiply_panels<true>(rows, a, depth, packed_b, depth, 0, columns, out, accumulate);
+        multiply_panels<true>(rows, {a, 0, depth, 1, kBlockRows}, packed_b, depth, 0, columns, out,
+                              accumulate);
       } else {
         for (int64_t i = 0; i < rows; ++i) a[i] = call.a + (i0 + i) * call.k + k0;
-        multiply_panels<false>(rows, a, depth, packed_b, depth, 0, columns, out, accumulate);
+        multiply_panels<false>(rows, {a, 0, depth, 1, 0}, packed_b, depth, 0, columns, out,
+                               accumulate);
       }
     }
   });

@@ -1,4 +1,5 @@
-// The losses. Forward already computes the gradient for a loss gradient of 1; backward scales it.
+// The losses, and the most probable class. Forward of a loss already computes the gradient for a
+// loss gradient of 1; backward scales it.
 #include "kernels/loss.h"
 
 #include "engine/ops.h"
@@ -36,6 +37,18 @@ Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& tar
 
 Tensor sigmoid_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
   return cross_entropy<SigmoidCrossEntropy>(tape, logits, targets);
+}
+
+Tensor arg_max(Tape& tape, const Tensor& logits) {
+  BASIN_CHECK(logits.shape().rank() == 2, "arg_max: logits must be [N,K], got ",
+              logits.shape().text());
+  Tensor predictions = tape.empty({logits.shape()[0]}, DType::kI32);
+  dispatch(logits.dtype(), [&]<class T>() {
+    run(ArgMax<T>{logits.data<T>(), predictions.data<int32_t>(), logits.shape()[0],
+                  logits.shape()[1]},
+        tape.stream());
+  });
+  return predictions;
 }
 
 }  // namespace basin

@@ -1,0 +1,104 @@
+// What all data sets share, and the choice of a data set by its spec string.
+#include "data/dataset.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "data/image.h"
+#include "data/sources.h"
+#include "kernels/check.h"
+
+namespace basin::data {
+
+Dataset::Dataset(DatasetInfo info, std::vector<int32_t> labels)
+    : info_(std::move(info)),
+      size_(static_cast<int64_t>(labels.size())),
+      labels_(std::move(labels)) {}
+
+Dataset::Dataset(DatasetInfo info, std::vector<uint8_t> label_rows)
+    : info_(std::move(info)),
+      size_(static_cast<int64_t>(label_rows.size() / info_.class_names.size())),
+      label_rows_(std::move(label_rows)) {}
+
+void Dataset::check_index(int64_t index) const {
+  BASIN_CHECK(index >= 0 && index < size_, name(), ": image ", index, " of ", size_);
+}
+
+int32_t Dataset::label(int64_t index) const {
+  check_index(index);
+  BASIN_CHECK(!multi_label(), name(), ": an image of a multi-label set has no single label");
+  return labels_[index];
+}
+
+void Dataset::target(int64_t index, float* row) const {
+  check_index(index);
+  if (multi_label()) {
+    for (int64_t c = 0; c < classes(); ++c) row[c] = label_rows_[index * classes() + c];
+  } else {
+    std::fill_n(row, classes(), 0.0f);
+    row[labels_[index]] = 1.0f;
+  }
+}
+
+void Dataset::read_augmented(int64_t index, RandomStream random, uint8_t* pixels) const {
+  thread_local std::vector<uint8_t> original;  // reused: no allocation per image
+  original.resize(image_bytes());
+  read(index, original.data());
+  const int64_t pad_y = height() / 8, pad_x = width() / 8;
+  const int64_t down = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_y + 1)));
+  const int64_t right = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_x + 1)));
+  const bool flip = (random.bits() >> 31) != 0 && mirror();
+  shift_and_flip(original.data(), height(), width(), down - pad_y, right - pad_x, flip, pixels);
+}
+
+DataSplits load_data(const DataOptions& options) {
+  const std::string& spec = options.spec;
+  BASIN_CHECK(options.split == "all" || options.split == "source" || options.split == "target",
+              "split is '", options.split, "'; expected all, source or target");
+  BASIN_CHECK(options.train_size >= 0 && options.test_size >= 0 && options.image_size >= 0,
+              "train_size ", options.train_size, ", test_size ", options.test_size, ", image_size ",
+              options.image_size, ": none may be negative (0: the default)");
+  const auto colon = spec.find(':');
+  const std::string kind = spec.substr(0, colon);
+  const std::string directory = colon == std::string::npos ? "" : spec.substr(colon + 1);
+  const bool from_directory =
+      kind == "idx" || kind == "cifar10" || kind == "cifar100" || kind == "imagefolder";
+  BASIN_CHECK(!from_directory || !directory.empty(), "data set '", spec,
+              "' names no directory; write ", kind, ":DIRECTORY");
+  if (kind == "idx") return load_idx(directory, options);
+  if (kind == "cifar10" || kind == "cifar100") return load_cifar(kind, directory, options);
+  if (kind == "imagefolder") return load_image_folder(directory, options);
+  if (spec.starts_with("fashion/")) return load_fashion(spec.substr(8), options);
+  throw Error(concat("unknown data set '", spec,
+                     "'; known are fashion/photo, fashion/clipart, fashion/quickdraw, "
+                     "fashion/mosaic, idx:DIR, cifar10:DIR, cifar100:DIR, imagefolder:DIR"));
+}
+
+void write_contact_sheet(const Dataset& dataset, const std::string& path, int64_t rows,
+                         int64_t columns) {
+  BASIN_CHECK(rows >= 1 && columns >= 1, "contact sheet of ", rows, " x ", columns, " images");
+  const int64_t height = dataset.height() + 2, width = dataset.width() + 2;  // a border of one
+  std::vector<uint8_t> sheet(rows * height * columns * width * 3, 128);
+  std::vector<uint8_t> pixels(dataset.image_bytes());
+  std::vector<int64_t> next(dataset.classes(), 0);  // where to go on looking, by class
+  for (int64_t row = 0; row < rows; ++row) {
+    const int64_t wanted = row % dataset.classes();
+    for (int64_t column = 0; column < columns; ++column) {
+      int64_t index = row * columns + column;
+      if (!dataset.multi_label()) {
+        int64_t& search = next[wanted];
+        while (search < dataset.size() && dataset.label(search) != wanted) ++search;
+        index = search++;
+      }
+      if (index >= dataset.size()) continue;
+      dataset.read(index, pixels.data());
+      for (int64_t y = 0; y < dataset.height(); ++y) {
+        const int64_t at = ((row * height + y + 1) * columns * width + column * width + 1) * 3;
+        std::copy_n(&pixels[y * dataset.width() * 3], dataset.width() * 3, &sheet[at]);
+      }
+    }
+  }
+  write_png(path, sheet.data(), rows * height, columns * width);
+}
+
+}  // namespace basin::data

@@ -1,0 +1,99 @@
+// A data set: images of one split with their labels, and the call that loads one by its spec
+// string. docs/data.md describes every spec and the files it expects.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/random.h"
+
+namespace basin::data {
+
+// What is the same for all images of a split.
+struct DatasetInfo {
+  std::string name;  // the spec and the split, for messages
+  int64_t height = 0, width = 0;
+  std::vector<std::string> class_names;
+  bool multi_label = false;       // an image may have any number of the labels
+  bool mirror = true;             // a mirrored image keeps its label; false for digits
+  std::array<float, 3> mean{};    // of pixel / 255, for normalising
+  std::array<float, 3> stddev{};  // of pixel / 255
+};
+
+// Images of one split. All const functions may be called from several threads at once.
+class Dataset {
+ public:
+  virtual ~Dataset() = default;
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
+  const std::string& name() const { return info_.name; }
+  int64_t size() const { return size_; }
+  int64_t height() const { return info_.height; }
+  int64_t width() const { return info_.width; }
+  static constexpr int64_t channels() { return 3; }
+  int64_t image_bytes() const { return height() * width() * channels(); }
+  int64_t classes() const { return static_cast<int64_t>(info_.class_names.size()); }
+  bool multi_label() const { return info_.multi_label; }
+  const std::vector<std::string>& class_names() const { return info_.class_names; }
+  const std::array<float, 3>& mean() const { return info_.mean; }
+  const std::array<float, 3>& stddev() const { return info_.stddev; }
+
+  // Writes image `index` as it is evaluated: [height, width, 3] RGB.
+  virtual void read(int64_t index, uint8_t* pixels) const = 0;
+
+  // Writes a random variant of image `index` for training: [height, width, 3] RGB. Here: shift by
+  // up to an eighth of the side (edge pixels repeated), and a horizontal flip half of the time.
+  virtual void read_augmented(int64_t index, RandomStream random, uint8_t* pixels) const;
+
+  // The class of image `index`; only when !multi_label().
+  int32_t label(int64_t index) const;
+  // Writes the one-hot or multi-hot row [classes()].
+  void target(int64_t index, float* row) const;
+
+ protected:
+  // `labels`: one class an image.
+  Dataset(DatasetInfo info, std::vector<int32_t> labels);
+  // `label_rows`: [size, classes] of 0 and 1; for multi-label sets.
+  Dataset(DatasetInfo info, std::vector<uint8_t> label_rows);
+
+  void check_index(int64_t index) const;
+  bool mirror() const { return info_.mirror; }
+
+ private:
+  DatasetInfo info_;
+  int64_t size_;
+  std::vector<int32_t> labels_;      // empty when multi_label
+  std::vector<uint8_t> label_rows_;  // empty unless multi_label
+};
+
+struct DataOptions {
+  // fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, idx:DIR, cifar10:DIR,
+  // cifar100:DIR, imagefolder:DIR
+  std::string spec = "fashion/photo";
+  std::string data_dir;       // of the Fashion-MNIST files; empty: where Debian installs them
+  int64_t image_size = 0;     // side in pixels; 0: the set's own (imagefolder: 224)
+  std::string split = "all";  // training images: "all", "source", or "target" (never in "source")
+  int64_t train_size = 0;     // draw this many of them, equally from every class; 0: all
+  uint64_t seed = 1;          // of that draw
+  bool skip_bad = false;      // imagefolder: go on past unreadable images
+  int64_t test_size = 0;      // the first test images, equally from every class; 0: all
+};
+
+struct DataSplits {
+  std::shared_ptr<const Dataset> train, test;
+};
+
+// Loads both splits. Throws Error naming the file, what it holds, what was expected, and the
+// remedy. Rendered sets use all threads of kernels/parallel.h; the result does not depend on them.
+DataSplits load_data(const DataOptions& options);
+
+// Writes a PNG of rows x columns images: row r shows images of class r % classes(), or, of a
+// multi-label set, simply the first images.
+void write_contact_sheet(const Dataset& dataset, const std::string& path, int64_t rows,
+                         int64_t columns);
+
+}  // namespace basin::data

@@ -1,0 +1,63 @@
+// Batches of a data set, made ahead of time by worker threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "data/dataset.h"
+
+namespace basin::data {
+
+struct LoaderOptions {
+  int64_t batch_size = 32;
+  uint64_t seed = 1;           // of order, augmentation and mixup
+  bool shuffle = false;        // a new order every epoch
+  bool augment = false;        // Dataset::read_augmented instead of read
+  float mixup_alpha = 0;       // mixup with share ~ Beta(alpha, alpha); 0: none
+  int64_t block_size = 0;      // block shuffle with blocks of this side; 0: none
+  bool pixel_shuffle = false;  // permute all values of an image
+  uint64_t shuffle_seed = 0;   // of the block or pixel permutation, as NumPy takes it: < 2^32
+  int workers = 1;             // threads that make batches; 0: next() makes them itself
+  int batches_ahead = 2;       // how many batches the workers may be ahead of next()
+  bool drop_last = false;      // leave out a last batch that is not full
+};
+
+struct Batch {
+  int64_t size = 0;                // images; at most batch_size
+  const float* images = nullptr;   // [batch_size, height, width, 3], normalised, 64-byte aligned;
+                                   // rows from `size` on are zero
+  const float* targets = nullptr;  // [batch_size, classes], likewise; soft after mixup
+  std::vector<int32_t> labels;     // [size], before mixup; empty for multi-label sets
+  std::vector<int64_t> indices;    // [size], in the data set, before mixup
+};
+
+// A batch is a function of (data set, options, epoch, number of the batch), whatever `workers` and
+// `batches_ahead` are. Use from one thread. Memory is taken at construction, not per batch
+// (decoding image files excepted).
+class Loader {
+ public:
+  Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options);
+  ~Loader();  // waits for the images in work, not for whole batches
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  int64_t batches_per_epoch() const;
+  const Dataset& dataset() const;
+  const LoaderOptions& options() const;
+
+  // Begins `epoch` (0 <= epoch < 2^24) at batch `first_batch`; what is left of an epoch under way
+  // is dropped. first_batch == batches_per_epoch(): next() returns null at once.
+  void start_epoch(int64_t epoch, int64_t first_batch = 0);
+
+  // The next batch, or null at the end of the epoch; valid until the next call of next() or
+  // start_epoch(). Throws what the data set threw while this batch was made; the epoch cannot be
+  // continued then.
+  const Batch* next();
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace basin::data

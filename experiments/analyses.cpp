@@ -1,0 +1,129 @@
+// Analyses: networks loaded, numbers computed, tables written.
+#include "experiments/analyses.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "engine/checkpoint.h"
+#include "engine/files.h"
+#include "experiments/csv.h"
+#include "experiments/evaluate.h"
+#include "experiments/interpolate.h"
+#include "experiments/model_file.h"
+#include "experiments/rewind.h"
+#include "experiments/run_folder.h"
+
+namespace basin {
+namespace {
+
+constexpr int64_t kBatch = 200;
+
+void check_classes(const Network& network, const data::Dataset& set) {
+  BASIN_CHECK(network.options().classes == set.classes(), "the network has ",
+              network.options().classes, " classes, ", set.name(), " has ", set.classes());
+}
+
+}  // namespace
+
+void run_interpolate(const InterpolateOptions& options, Session& session) {
+  BASIN_CHECK(options.range.size() == 2, "--range must be low,high");
+  const Settings settings = {
+      {"from", options.from.string()},
+      {"to", options.to.string()},
+      {"data", options.data.spec},
+      {"test-size", std::to_string(options.data.test_size)},
+      {"model", options.model},
+      {"points", std::to_string(options.points)},
+      {"range", csv_number(options.range[0]) + "," + csv_number(options.range[1])}};
+  if (open_run_folder(session, options.out, "interpolate", settings, true, false) ==
+      RunStatus::kDone) {
+    session.log.message(options.out.string() + " is done already; nothing was run");
+    return;
+  }
+  const auto a = load_network(options.from, options.model, session.stream);
+  const auto b = load_network(options.to, options.model, session.stream);
+  const auto network =
+      make_network(a->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
+  if (network->has_batch_norm()) {
+    session.log.message(
+        "warning: this network has batch norm, and its running statistics are interpolated like "
+        "weights; "
+        "points between the ends may look worse than they are");
+  }
+  const auto test = data::load_data(options.data).test;
+  check_classes(*network, *test);
+  EvaluationSet set(test, {.batch_size = kBatch}, session);
+  const auto points = interpolate(*network, a->state(), b->state(), set, options.points,
+                                  options.range[0], options.range[1], session);
+  const std::string score = score_name(set.multi_label());
+  CsvTable table({"lambda", "loss", score});
+  for (const InterpolationPoint& point : points) {
+    table.add_row({csv_number(point.lambda), csv_number(point.loss), csv_number(point.score)});
+  }
+  table.write(options.out / "interpolation.csv");
+  nlohmann::ordered_json json;
+  if (!options.kind.empty()) json["kind"] = options.kind;
+  if (!options.target.empty()) json["target"] = options.target;
+  json["a"] = options.from.string();
+  json["b"] = options.to.string();
+  json["images"] = set.size();
+  if (options.range[0] <= 0 && options.range[1] >= 1) {
+    const Barrier barrier = barrier_of(points);
+    json["barrier_" + score] = barrier.score;
+    json["barrier_loss"] = barrier.loss;
+  }
+  write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
+  finish_run_folder(session, options.out);
+}
+
+void run_rewind(const RewindOptions& options, Session& session) {
+  const Settings settings = {{"run", options.run.string()},
+                             {"data", options.data.spec},
+                             {"test-size", std::to_string(options.data.test_size)},
+                             {"to-epoch", std::to_string(options.to_epoch)}};
+  const std::vector<int64_t> epochs = saved_epochs(options.run);
+  BASIN_CHECK(std::find(epochs.begin(), epochs.end(), options.to_epoch) != epochs.end(),
+              options.run.string(), " has no checkpoint of epoch ", options.to_epoch,
+              "; its last one is epoch ", epochs.back());
+  if (open_run_folder(session, options.out, "rewind", settings, true, false) == RunStatus::kDone) {
+    session.log.message(options.out.string() + " is done already; nothing was run");
+    return;
+  }
+  const auto trained = load_network(options.run, "", session.stream);
+  const auto earlier =
+      load_network(epoch_checkpoint(options.run, options.to_epoch), "", session.stream);
+  const auto network =
+      make_network(trained->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
+  const auto test = data::load_data(options.data).test;
+  check_classes(*network, *test);
+  EvaluationSet set(test, {.batch_size = kBatch}, session);
+  const std::string score = score_name(set.multi_label());
+  CsvTable table({"module", "loss", score});
+  for (const RewindResult& row :
+       rewind(*network, trained->state(), earlier->state(), set, session)) {
+    table.add_row({row.module, csv_number(row.loss), csv_number(row.score)});
+  }
+  table.write(options.out / "rewind.csv");
+  finish_run_folder(session, options.out);
+}
+
+std::vector<Distance> checkpoint_distances(const std::filesystem::path& a,
+                                           const std::filesystem::path& b, const std::string& model,
+                                           Session& session) {
+  const auto network_a = load_network(a, model, session.stream);
+  const auto network_b = load_network(b, model, session.stream);
+  if (network_a->options().classes == network_b->options().classes) {
+    return distances(network_a->state(), network_b->state(), true);
+  }
+  // Another number of classes: b's weights are loaded into a network with a's fc, which then is not
+  // compared.
+  const auto reshaped =
+      make_network(network_a->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
+  load_checkpoint(reshaped->state(), checkpoint_path(b),
+                  {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
+  return distances(network_a->state(), reshaped->state(), false);
+}
+
+}  // namespace basin

@@ -1,0 +1,390 @@
+// The subcommands: their options, and what they print.
+#include "experiments/commands.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "data/dataset.h"
+#include "engine/checkpoint.h"
+#include "engine/files.h"
+#include "experiments/analyses.h"
+#include "experiments/bench.h"
+#include "experiments/csv.h"
+#include "experiments/distance.h"
+#include "experiments/evaluate.h"
+#include "experiments/model_file.h"
+#include "experiments/paper.h"
+#include "experiments/report.h"
+#include "experiments/train.h"
+#include "kernels/check.h"
+#include "kernels/parallel.h"
+
+namespace basin {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kDataHelp =
+    "data set: fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, idx:DIR, "
+    "cifar10:DIR, "
+    "cifar100:DIR, imagefolder:DIR";
+
+void print(const CommonOptions& common, const Json& json, const std::string& text) {
+  const std::string out = common.json ? json.dump(2) : text;
+  fmt::print("{}\n", out);
+}
+
+// The options that name test images.
+void add_test_data(CLI::App* sub, data::DataOptions& data) {
+  sub->add_option("--data", data.spec, kDataHelp)->required();
+  sub->add_option("--data-dir", data.data_dir,
+                  "folder of the Fashion-MNIST files [where Debian puts them]");
+  sub->add_option("--image-size", data.image_size, "side of the images in pixels; 0: the set's own")
+      ->capture_default_str();
+  sub->add_option("--test-size", data.test_size, "test images, equally from every class; 0: all")
+      ->capture_default_str();
+  sub->add_flag("--skip-bad", data.skip_bad,
+                "imagefolder: leave out unreadable images, named and counted");
+}
+
+void add_model(CLI::App* sub, std::string& model) {
+  sub->add_option("--model", model, "network, when the checkpoint does not say it");
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app, const CommonOptions& common, Session& session,
+                       std::function<void()>& command) {
+  auto options = std::make_shared<TrainOptions>();
+  CLI::App* sub =
+      app.add_subcommand("train", "train a network, from random weights or from a checkpoint");
+  sub->option_defaults()->always_capture_default();
+  TrainOptions& o = *options;
+  sub->add_option("--model", o.model,
+                  "network: [fixup_]resnet followed by 8, 14, 20, 32, 44, 56 (32x32 images), "
+                  "18, 34, 50, 101, 152 (ImageNet), 18_32, 34_32, 50_32");
+  sub->add_option("--width", o.width, "channels of the first stage; 0: the network's own");
+  sub->add_flag("--zero-fc-init", o.zero_fc_init, "start fc at zero, as the first Fixup did");
+  sub->add_option("--data", o.data.spec, kDataHelp)->required();
+  sub->add_option("--data-dir", o.data.data_dir,
+                  "folder of the Fashion-MNIST files [where Debian puts them]");
+  sub->add_option("--split", o.data.split,
+                  "training images: all, source, or target (disjoint from source)")
+      ->check(CLI::IsMember({"all", "source", "target"}));
+  sub->add_option("--image-size", o.data.image_size,
+                  "side of the images in pixels; 0: the set's own");
+  sub->add_option("--train-size", o.data.train_size,
+                  "training images drawn by the seed, equally from every class; 0: all");
+  sub->add_option("--test-size", o.data.test_size, "test images, equally from every class; 0: all");
+  sub->add_flag("--skip-bad", o.data.skip_bad,
+                "imagefolder: leave out unreadable images, named and counted");
+  sub->add_option("--init", o.init,
+                  "checkpoint to start from: all but fc.weight and fc.bias is loaded");
+  sub->add_option("--epochs", o.epochs, "passes over the training images")
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--batch-size", o.batch_size, "images per step")->check(CLI::PositiveNumber);
+  sub->add_option("--lr", o.schedule.base,
+                  "learning rate; biases and scales train at a tenth of it")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_option("--lr-milestones", o.schedule.milestones,
+                  "epochs a,b,... after which the rate is multiplied by gamma")
+      ->delimiter(',');
+  sub->add_option("--lr-gamma", o.schedule.gamma, "factor of the learning rate at a milestone");
+  sub->add_option("--momentum", o.sgd.momentum, "of SGD")->check(CLI::Range(0.0, 1.0));
+  sub->add_option("--weight-decay", o.sgd.weight_decay, "l2 penalty, on all parameters")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_option("--mixup", o.mixup, "alpha of mixup's Beta(alpha, alpha); 0: none")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_flag("--augment", o.augment,
+                "random shifts or crops, and mirror images where they keep the label");
+  sub->add_option("--train-eval-size", o.train_eval_size,
+                  "training images evaluated after each epoch; 0: all");
+  sub->add_option("--seed", o.seed,
+                  "of initial weights, order, augmentation, mixup, and --train-size");
+  sub->add_option("--out", o.out, "folder of the run")->required();
+  sub->add_flag("--resume", o.resume, "go on with an unfinished run in --out");
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      options->data.seed = options->seed;
+      const TrainResult result = train(*options, session);
+      if (result.was_done) {
+        session.log.message(options->out.string() + " is done already; nothing was run");
+      }
+      const Json json = Json::parse(read_file(options->out / "result.json"));
+      print(common, json, fmt::format("{}: {}", options->out.string(), json["final"].dump()));
+    };
+  });
+}
+
+void add_eval_command(CLI::App& app, const CommonOptions& common, Session& session,
+                      std::function<void()>& command) {
+  struct Options {
+    std::string checkpoint, model;
+    data::DataOptions data;
+    int64_t batch_size = 200;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("eval", "loss and accuracy of a checkpoint on test images");
+  sub->add_option("--checkpoint", options->checkpoint, "safetensors file or run folder")
+      ->required();
+  add_test_data(sub, options->data);
+  add_model(sub, options->model);
+  sub->add_option("--batch-size", options->batch_size, "images per pass")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      auto network = load_network(options->checkpoint, options->model, session.stream);
+      EvaluationSet set(data::load_data(options->data).test, {.batch_size = options->batch_size},
+                        session);
+      const Evaluation result = set.evaluate(*network);
+      const std::string score = score_name(set.multi_label());
+      print(common, {{"images", set.size()}, {"loss", result.loss}, {score, result.score}},
+            fmt::format("{} images: loss {:.4f}, {} {:.2f} %", set.size(), result.loss, score,
+                        100 * result.score));
+    };
+  });
+}
+
+void add_interpolate_command(CLI::App& app, const CommonOptions& common, Session& session,
+                             std::function<void()>& command) {
+  auto options = std::make_shared<InterpolateOptions>();
+  CLI::App* sub = app.add_subcommand(
+      "interpolate", "evaluate the straight line between two networks (paper, Fig. 4)");
+  sub->add_option("--from", options->from, "checkpoint or run folder at lambda 0")->required();
+  sub->add_option("--to", options->to, "checkpoint or run folder at lambda 1")->required();
+  add_test_data(sub, options->data);
+  add_model(sub, options->model);
+  sub->add_option("--points", options->points, "evaluations, at equal distances")
+      ->check(CLI::Range(2, 100000))
+      ->capture_default_str();
+  sub->add_option("--range", options->range, "low,high of lambda; beyond 0,1 extrapolates")
+      ->delimiter(',')
+      ->expected(2)
+      ->capture_default_str();
+  sub->add_option("--out", options->out, "folder of the result")->required();
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      run_interpolate(*options, session);
+      const Json json = Json::parse(read_file(options->out / "result.json"));
+      print(common, json, fmt::format("{}: {}", options->out.string(), json.dump()));
+    };
+  });
+}
+
+void add_rewind_command(CLI::App& app, const CommonOptions& common, Session& session,
+                        std::function<void()>& command) {
+  auto options = std::make_shared<RewindOptions>();
+  CLI::App* sub = app.add_subcommand(
+      "rewind",
+      "set each module of a trained network back to an earlier checkpoint (paper, Fig. 5)");
+  sub->add_option("--run", options->run, "folder of a training run")->required();
+  add_test_data(sub, options->data);
+  sub->add_option("--to-epoch", options->to_epoch,
+                  "checkpoint to set back to; 0: before the first update")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  sub->add_option("--out", options->out, "folder of the result")->required();
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      run_rewind(*options, session);
+      const CsvTable table = CsvTable::read(options->out / "rewind.csv");
+      Json json = Json::array();
+      std::string text = fmt::format("{:<12} {:>9} {:>9}\n", "module", "loss", "score");
+      for (size_t i = 0; i < table.row_count(); ++i) {
+        const double loss = table.number(i, "loss").value_or(std::nan(""));
+        const char* column = table.has_column("auc") ? "auc" : "accuracy";
+        const double score = table.number(i, column).value_or(std::nan(""));
+        json.push_back({{"module", table.text(i, "module")}, {"loss", loss}, {column, score}});
+        text +=
+            fmt::format("{:<12} {:>9.4f} {:>7.2f} %\n", table.text(i, "module"), loss, 100 * score);
+      }
+      print(common, json, text);
+    };
+  });
+}
+
+void add_distance_command(CLI::App& app, const CommonOptions& common, Session& session,
+                          std::function<void()>& command) {
+  struct Options {
+    std::string a, b, model;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand(
+      "distance", "l2 distance of two networks, whole and per module (paper, Table 2)");
+  sub->add_option("a", options->a, "checkpoint or run folder")->required();
+  sub->add_option("b", options->b, "checkpoint or run folder")->required();
+  add_model(sub, options->model);
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      Json json = Json::array();
+      std::string text =
+          fmt::format("{:<12} {:>12} {:>12} {:>12}\n", "module", "distance", "norm a", "norm b");
+      for (const Distance& row :
+           checkpoint_distances(options->a, options->b, options->model, session)) {
+        json.push_back({{"module", row.module},
+                        {"distance", row.distance},
+                        {"norm_a", row.norm_a},
+                        {"norm_b", row.norm_b}});
+        text += fmt::format("{:<12} {:>12.5f} {:>12.5f} {:>12.5f}\n", row.module, row.distance,
+                            row.norm_a, row.norm_b);
+      }
+      print(common, json, text);
+    };
+  });
+}
+
+void add_data_command(CLI::App& app, const CommonOptions& common, Session&,
+                      std::function<void()>& command) {
+  struct Options {
+    data::DataOptions data;
+    std::string sheet;
+    int64_t rows = 10, columns = 12;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* sub = app.add_subcommand("data", "describe a data set, or write a contact sheet of it");
+  add_test_data(sub, options->data);
+  sub->add_option("--split", options->data.split, "training images: all, source, or target")
+      ->check(CLI::IsMember({"all", "source", "target"}))
+      ->capture_default_str();
+  sub->add_option("--train-size", options->data.train_size,
+                  "training images drawn by the seed; 0: all")
+      ->capture_default_str();
+  sub->add_option("--seed", options->data.seed, "of --train-size")->capture_default_str();
+  sub->add_option("--sheet", options->sheet, "PNG file to write: training images, a row per class");
+  sub->add_option("--rows", options->rows, "of the sheet")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  sub->add_option("--columns", options->columns, "of the sheet")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  sub->callback([&common, &command, options] {
+    command = [&common, options] {
+      const data::DataSplits splits = data::load_data(options->data);
+      const data::Dataset& train = *splits.train;
+      if (!options->sheet.empty()) {
+        data::write_contact_sheet(train, options->sheet, options->rows, options->columns);
+      }
+      print(common,
+            {{"train_images", train.size()},
+             {"test_images", splits.test->size()},
+             {"height", train.height()},
+             {"width", train.width()},
+             {"multi_label", train.multi_label()},
+             {"classes", train.class_names()},
+             {"mean", train.mean()},
+             {"stddev", train.stddev()}},
+            fmt::format("{}: {} training and {} test images of {}x{}, {} {}{}", options->data.spec,
+                        train.size(), splits.test->size(), train.height(), train.width(),
+                        train.classes(), train.multi_label() ? "labels" : "classes",
+                        options->sheet.empty() ? "" : "; wrote " + options->sheet));
+    };
+  });
+}
+
+void add_report_command(CLI::App& app, const CommonOptions& common, Session&,
+                        std::function<void()>& command) {
+  auto folder = std::make_shared<std::string>();
+  CLI::App* sub = app.add_subcommand("report", "write report.html of a folder of results");
+  sub->add_option("dir", *folder, "folder that `basin paper` filled")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  sub->callback([&common, &command, folder] {
+    command = [&common, folder] {
+      write_report(*folder);
+      const std::string path = (fs::path(*folder) / "report.html").string();
+      print(common, {{"report", path}}, "wrote " + path);
+    };
+  });
+}
+
+void add_paper_command(CLI::App& app, const CommonOptions& common, Session& session,
+                       std::function<void()>& command) {
+  auto options = std::make_shared<PaperOptions>();
+  CLI::App* sub = app.add_subcommand(
+      "paper", "run the plan of experiments and write its report; a second call goes on or reuses");
+  sub->add_option("--preset", options->preset,
+                  "size of the plan: smoke (a minute) or demo (about ten)")
+      ->check(CLI::IsMember({"smoke", "demo"}))
+      ->capture_default_str();
+  sub->add_option("--data-dir", options->data_dir,
+                  "folder of the Fashion-MNIST files [where Debian puts them]");
+  sub->add_option("--out", options->out, "folder of the results")->capture_default_str();
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      run_paper(*options, session);
+      const std::string path =
+          fs::absolute(options->out / "report.html").lexically_normal().string();
+      print(common, {{"report", path}}, "report: " + path);
+    };
+  });
+}
+
+void add_bench_command(CLI::App& app, const CommonOptions& common, Session& session,
+                       std::function<void()>& command) {
+  struct Options {
+    BenchOptions bench;
+    std::string mode = "train";
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* sub =
+      app.add_subcommand("bench", "time training steps or evaluation passes on random images");
+  sub->option_defaults()->always_capture_default();
+  BenchOptions& b = options->bench;
+  sub->add_option("--model", b.model, "network, as for train");
+  sub->add_option("--image-size", b.image_size, "side of the images in pixels");
+  sub->add_option("--batch-size", b.batch_size, "images per step");
+  sub->add_option("--classes", b.classes, "outputs of the network");
+  sub->add_option("--mode", options->mode, "train or eval")
+      ->check(CLI::IsMember({"train", "eval"}));
+  sub->add_option("--steps", b.steps, "steps measured");
+  sub->add_option("--warmup", b.warmup, "steps before");
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      options->bench.training = options->mode == "train";
+      const BenchResult result = bench(options->bench, session);
+      std::vector<double> sorted = result.step_seconds;
+      std::sort(sorted.begin(), sorted.end());
+      const double median = sorted[sorted.size() / 2];
+      Json calls = Json::array();
+      std::string text = fmt::format(
+          "{} {} batch {} image {}, {} threads: median {:.2f} ms, min {:.2f}, max {:.2f}; {:.1f} "
+          "images/s; "
+          "activations {:.1f} MB, process {:.1f} MB\n{:<28} {:>6} {:>10} {:>9} {:>9}\n",
+          options->bench.model, options->mode, options->bench.batch_size, options->bench.image_size,
+          threads(), 1e3 * median, 1e3 * sorted.front(), 1e3 * sorted.back(),
+          static_cast<double>(options->bench.batch_size) / median,
+          1e-6 * static_cast<double>(result.activation_bytes),
+          1e-6 * static_cast<double>(result.peak_memory_bytes), "call", "count", "ms", "GFLOP/s",
+          "GB/s");
+      for (const CallTime& call : result.calls) {
+        calls.push_back({{"name", call.name},
+                         {"count", call.calls},
+                         {"seconds", call.seconds},
+                         {"flops", call.flops},
+                         {"bytes", call.bytes}});
+        text += fmt::format("{:<28} {:>6} {:>10.3f} {:>9.1f} {:>9.1f}\n", call.name, call.calls,
+                            1e3 * call.seconds, 1e-9 * call.flops / call.seconds,
+                            1e-9 * call.bytes / call.seconds);
+      }
+      print(common,
+            {{"model", options->bench.model},
+             {"mode", options->mode},
+             {"batch_size", options->bench.batch_size},
+             {"image_size", options->bench.image_size},
+             {"threads", threads()},
+             {"step_seconds", result.step_seconds},
+             {"step_cpu_seconds", result.step_cpu_seconds},
+             {"activation_bytes", result.activation_bytes},
+             {"peak_memory_bytes", result.peak_memory_bytes},
+             {"calls", calls}},
+            text);
+    };
+  });
+}
+
+}  // namespace basin

@@ -1,0 +1,69 @@
+// The program: command line, exit codes, one subcommand per task.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "data/dataset.h"
+#include "experiments/commands.h"
+#include "experiments/run_folder.h"
+#include "experiments/session.h"
+#include "kernels/check.h"
+#include "kernels/parallel.h"
+
+int main(int argc, char** argv) {
+  using namespace basin;
+  CLI::App app{
+      "Basin: a deep-learning engine, and the experiments of \"What is being transferred in "
+      "transfer "
+      "learning?\" (Neyshabur, Sedghi, Zhang, NeurIPS 2020) on it.",
+      "basin"};
+  app.set_version_flag("--version", version_text());
+  app.set_config("--config", "",
+                 "TOML file with settings, [train] and so on; the command line wins")
+      ->check(CLI::ExistingFile);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.get_formatter()->column_width(36);
+  app.footer(
+      "Exit codes: 0 done, 1 failed, 2 wrong usage, 75 interrupted with everything saved.\n"
+      "Logs go to standard error, results of --json to standard output.");
+  CommonOptions common;
+  common.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  app.add_option("--threads", common.threads, "CPU threads; results do not depend on it")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_flag("--json", common.json, "print the result as JSON on standard output");
+
+  Session session;
+  std::function<void()> command;
+  add_train_command(app, common, session, command);
+  add_eval_command(app, common, session, command);
+  add_interpolate_command(app, common, session, command);
+  add_rewind_command(app, common, session, command);
+  add_distance_command(app, common, session, command);
+  add_data_command(app, common, session, command);
+  add_report_command(app, common, session, command);
+  add_paper_command(app, common, session, command);
+  add_bench_command(app, common, session, command);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  try {
+    set_threads(common.threads);
+    catch_interruption();
+    command();
+    return kExitDone;
+  } catch (const Interrupted&) {
+    session.log.message("interrupted");
+    return kExitInterrupted;
+  } catch (const std::exception& error) {
+    session.log.message(fmt::format("error: {}", error.what()));
+    return kExitFailed;
+  }
+}

@@ -1,0 +1,135 @@
+// Run folders on disk.
+#include "experiments/run_folder.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "engine/files.h"
+#include "experiments/version.h"
+#include "kernels/check.h"
+
+namespace basin {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string config_json(const std::string& command, const Settings& settings) {
+  nlohmann::ordered_json json;
+  json["command"] = command;
+  for (const auto& [key, value] : settings) json[key] = value;
+  return json.dump(2) + "\n";
+}
+
+std::string config_toml(const std::string& command, const Settings& settings) {
+  std::string text = "# basin --config FILE " + command + "\n[" + command + "]\n";
+  for (const auto& [key, value] : settings) {
+    if (!value.empty()) text += key + " = " + nlohmann::json(value).dump() + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+std::string version_text() {
+  return fmt::format("basin {} ({}; {}; devices: cpu)", BASIN_VERSION, BASIN_COMMIT, BASIN_BUILD);
+}
+
+std::string commit_text() {
+  return BASIN_COMMIT;
+}
+
+std::string environment_json() {
+  nlohmann::ordered_json json;
+  json["version"] = BASIN_VERSION;
+  json["commit"] = BASIN_COMMIT;
+  json["build"] = BASIN_BUILD;
+  json["device"] = "cpu";
+  json["cpu"] = cpu_name();
+  json["time"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  return json.dump(2) + "\n";
+}
+
+bool is_done(const fs::path& folder) {
+  return fs::exists(folder / "DONE");
+}
+
+RunStatus open_run_folder(Session& session, const fs::path& folder, const std::string& command,
+                          const Settings& settings, bool resume, bool checkpoints) {
+  const std::string config = config_json(command, settings);
+  RunStatus status = RunStatus::kNew;
+  if (fs::exists(folder / "config.json")) {
+    BASIN_CHECK(read_file(folder / "config.json") == config, folder.string(),
+                " holds a run with other settings (see its config.json). Choose another --out, or "
+                "remove the folder");
+    status = is_done(folder) ? RunStatus::kDone : RunStatus::kUnfinished;
+    if (status == RunStatus::kDone) return status;
+    BASIN_CHECK(resume, folder.string(),
+                " holds an unfinished run. Add --resume to go on with it, or remove the folder");
+  } else {
+    BASIN_CHECK(!fs::exists(folder) || fs::is_empty(folder), folder.string(),
+                " exists and is not a run folder. Choose another --out");
+    create_folders(folder);
+    write_file_atomically(folder / "environment.json", environment_json());
+    write_file_atomically(folder / "config.toml", config_toml(command, settings));
+    write_file_atomically(folder / "config.json", config);
+  }
+  if (checkpoints) create_folders(folder / "checkpoints");
+  session.log.open_file(folder / "log.txt");
+  return status;
+}
+
+std::map<std::string, std::string> read_settings(const fs::path& folder) {
+  const fs::path path = folder / "config.json";
+  BASIN_CHECK(fs::exists(path), folder.string(),
+              " is not the folder of a run: it has no config.json");
+  try {
+    std::map<std::string, std::string> settings;
+    for (const auto& [key, value] : nlohmann::json::parse(read_file(path)).items()) {
+      settings[key] = value.get<std::string>();
+    }
+    return settings;
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(concat(path.string(), " is damaged: ", error.what()));
+  }
+}
+
+void finish_run_folder(Session& session, const fs::path& folder) {
+  write_file_atomically(folder / "DONE", "");
+  session.log.close_file();
+}
+
+fs::path epoch_checkpoint(const fs::path& folder, int64_t epoch) {
+  return folder / "checkpoints" / fmt::format("epoch-{:04}.safetensors", epoch);
+}
+
+std::vector<int64_t> saved_epochs(const fs::path& folder) {
+  std::vector<int64_t> epochs;
+  const std::string begin = "epoch-", end = ".safetensors";
+  if (fs::is_directory(folder / "checkpoints")) {
+    for (const auto& file : fs::directory_iterator(folder / "checkpoints")) {
+      const std::string name = file.path().filename().string();
+      if (!name.starts_with(begin) || !name.ends_with(end)) continue;
+      const std::string digits = name.substr(begin.size(), name.size() - begin.size() - end.size());
+      if (digits.empty() || digits.find_first_not_of("0123456789") != std::string::npos) continue;
+      epochs.push_back(std::stoll(digits));
+    }
+  }
+  BASIN_CHECK(!epochs.empty(), folder.string(), " has no checkpoints/epoch-*.safetensors");
+  std::sort(epochs.begin(), epochs.end());
+  return epochs;
+}
+
+}  // namespace basin

@@ -1,0 +1,81 @@
+// What a command of the program works with: the device, its memory, the log, progress, and
+// interruption.
+#pragma once
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "engine/arena.h"
+#include "kernels/stream.h"
+
+namespace basin {
+
+// Exit codes of the program.
+enum ExitCode {
+  kExitDone = 0,
+  kExitFailed = 1,
+  kExitUsage = 2,
+  kExitInterrupted = 75,  // SIGINT or SIGTERM: a checkpoint was written, the same call goes on
+};
+
+// Thrown where work stops because of SIGINT or SIGTERM, after what is needed to go on was written.
+class Interrupted {};
+
+// From now on SIGINT and SIGTERM only set a flag; a second one ends the program at once.
+void catch_interruption();
+bool interruption_requested();
+// Throws Interrupted when a signal came.
+void check_interruption();
+
+// Messages on standard error, and in a file while one is open.
+class Log {
+ public:
+  ~Log();
+  void open_file(const std::filesystem::path& path);  // appends
+  void close_file();
+  void message(const std::string& text);
+
+ private:
+  friend class Progress;
+  void clear_line();
+  std::FILE* file_ = nullptr;
+  bool line_open_ = false;  // a progress line stands on the terminal
+};
+
+// Work done of work planned, with the time left at the pace so far. On a terminal one line that is
+// rewritten; elsewhere a line now and then.
+class Progress {
+ public:
+  Progress(Log& log, double total);
+  // What is going on, printed before the numbers.
+  void set_title(const std::string& title) { title_ = title; }
+  // `amount` of `total` more is done.
+  void advance(double amount);
+  // The same for work that a former call of the program did: counts, but not towards the pace.
+  void skip(double amount);
+  void finish();
+  double seconds_left() const;  // negative: not known yet
+
+ private:
+  void print(bool force);
+  Log& log_;
+  double total_, done_ = 0, skipped_ = 0;
+  std::string title_;
+  std::chrono::steady_clock::time_point start_, last_print_;
+};
+
+// "3 min 20 s"
+std::string duration_text(double seconds);
+
+struct Session {
+  Stream stream{Device::kCpu};
+  StepArena arena;
+  Log log;
+  std::unique_ptr<Progress>
+      progress;  // of the whole command; commands that are one run make their own
+};
+
+}  // namespace basin

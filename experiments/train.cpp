@@ -1,0 +1,373 @@
+// The training loop, its metrics and its checkpoints.
+#include "experiments/train.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "data/loader.h"
+#include "data/subset.h"
+#include "engine/checkpoint.h"
+#include "engine/files.h"
+#include "experiments/csv.h"
+#include "experiments/evaluate.h"
+#include "kernels/parallel.h"
+#include "models/network.h"
+
+namespace basin {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<std::string> metric_columns(bool multi_label) {
+  const std::string score = score_name(multi_label);
+  return {"epoch",           "learning_rate",       "train_loss", "train_" + score,
+          "train_eval_loss", "train_eval_" + score, "test_loss",  "test_" + score,
+          "seconds",         "images_per_second"};
+}
+
+void write_metrics(const fs::path& folder, const std::vector<EpochMetrics>& rows,
+                   bool multi_label) {
+  CsvTable table(metric_columns(multi_label));
+  auto cell = [](double value) { return std::isnan(value) ? std::string() : csv_number(value); };
+  for (const EpochMetrics& row : rows) {
+    table.add_row({std::to_string(row.epoch), cell(row.learning_rate), cell(row.train_loss),
+                   cell(row.train_score), cell(row.train_eval_loss), cell(row.train_eval_score),
+                   cell(row.test_loss), cell(row.test_score), cell(row.seconds),
+                   cell(row.images_per_second)});
+  }
+  table.write(folder / "metrics.csv");
+}
+
+// Where training stands: what resume.safetensors holds beside weights and momentum. The sums of the
+// running epoch are kept as hexadecimal floats, so that a resumed epoch reports the same bits.
+struct Position {
+  int64_t epoch = 0;  // epochs finished, evaluated and saved
+  int64_t batch = 0;  // batches done in the next one
+  double loss_sum = 0, correct = 0, images = 0, seconds = 0;
+
+  std::string text() const {
+    return fmt::format("{} {} {:a} {:a} {:a} {:a}", epoch, batch, loss_sum, correct, images,
+                       seconds);
+  }
+  static Position parse(const std::string& text, const fs::path& path) {
+    Position p;
+    long long epoch = 0, batch = 0;
+    BASIN_CHECK(std::sscanf(text.c_str(), "%lld %lld %la %la %la %la", &epoch, &batch, &p.loss_sum,
+                            &p.correct, &p.images, &p.seconds) == 6,
+                path.string(), ": the position '", text, "' is damaged");
+    p.epoch = epoch;
+    p.batch = batch;
+    return p;
+  }
+};
+
+class Trainer {
+ public:
+  Trainer(const TrainOptions& options, Session& session)
+      : options_(options), session_(session), splits_(data::load_data(options.data)) {
+    BASIN_CHECK(options.epochs >= 1, "--epochs must be at least 1, got ", options.epochs);
+    network_ =
+        make_network({options.model, splits_.train->classes(), options.width, options.zero_fc_init},
+                     DType::kF32, session.stream, State::Use::kTraining);
+    sgd_ = std::make_unique<Sgd>(network_->state(), options.sgd, reference_sgd_rule);
+    data::LoaderOptions loader;
+    loader.batch_size = std::min(options.batch_size, splits_.train->size());
+    loader.seed = options.seed;
+    test_ = std::make_unique<EvaluationSet>(splits_.test, evaluation_loader(), session);
+    train_eval_ = std::make_unique<EvaluationSet>(
+        data::evenly_spaced(splits_.train, options.train_eval_size), evaluation_loader(), session);
+    loader.shuffle = true;
+    loader.augment = options.augment;
+    loader.mixup_alpha = static_cast<float>(options.mixup);
+    loader_ = std::make_unique<data::Loader>(splits_.train, loader);
+  }
+
+  TrainResult run(RunStatus status) {
+    const fs::path resume = options_.out / "checkpoints" / "resume.safetensors";
+    if (status == RunStatus::kUnfinished && fs::exists(resume)) {
+      const auto metadata =
+          load_checkpoint(network_->state(), resume, {.skip = {}, .momentum = Momentum::kWith});
+      BASIN_CHECK(metadata.contains("position"), resume.string(), " is not a resume checkpoint");
+      position_ = Position::parse(metadata.at("position"), resume);
+      rows_ = read_metrics(options_.out);
+      BASIN_CHECK(static_cast<int64_t>(rows_.size()) > position_.epoch, options_.out.string(),
+                  "/metrics.csv has fewer rows than epochs are done");
+      rows_.resize(static_cast<size_t>(position_.epoch) +
+                   1);  // a kill may have come between two files
+      for (const EpochMetrics& row : rows_) note_best(row);
+      session_.log.message(fmt::format("resuming {} after epoch {}, batch {}",
+                                       options_.out.string(), position_.epoch, position_.batch));
+    } else {
+      start_new();
+    }
+    const double epoch_images =
+        static_cast<double>(splits_.train->size()) * 3 + evaluation_images();
+    std::unique_ptr<Progress> own;
+    if (!session_.progress) {
+      own = std::make_unique<Progress>(session_.log,
+                                       epoch_images * static_cast<double>(options_.epochs));
+    }
+    progress_ = own ? own.get() : session_.progress.get();
+    progress_->skip(epoch_images * static_cast<double>(position_.epoch) +
+                    3.0 * static_cast<double>(position_.batch * loader_->options().batch_size));
+    while (position_.epoch < options_.epochs) run_epoch();
+    progress_->finish();
+    write_result();
+    fs::remove(resume);
+    return {rows_, false};
+  }
+
+ private:
+  data::LoaderOptions evaluation_loader() const {
+    data::LoaderOptions loader;
+    loader.batch_size = std::max<int64_t>(options_.batch_size, 100);
+    return loader;
+  }
+  double evaluation_images() const {
+    return static_cast<double>(test_->size() + train_eval_->size());
+  }
+
+  void start_new() {
+    network_->initialize(options_.seed);
+    if (!options_.init.empty()) {
+      load_checkpoint(network_->state(), options_.init,
+                      {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
+    }
+    session_.log.message(fmt::format(
+        "{}: {} with {} parameters, {} training and {} test images of {}x{}, {} threads",
+        options_.out.string(), options_.model, network_->state().parameter_count(),
+        splits_.train->size(), splits_.test->size(), splits_.train->height(),
+        splits_.train->width(), threads()));
+    EpochMetrics row;
+    row.learning_rate = row.train_loss = row.train_score = row.images_per_second = std::nan("");
+    finish_epoch(row);
+  }
+
+  void run_epoch() {
+    const double rate = options_.schedule.learning_rate(position_.epoch);
+    loader_->start_epoch(position_.epoch, position_.batch);
+    auto start = Clock::now();
+    while (const data::Batch* batch = loader_->next()) {
+      if (interruption_requested()) {
+        position_.seconds += seconds_since(start);
+        save_resume();
+        session_.log.message("interrupted: saved " + options_.out.string() +
+                             "; the same command with --resume goes on");
+        throw Interrupted();
+      }
+      train_step(*batch, rate);
+      ++position_.batch;
+      progress_->set_title(fmt::format("{} epoch {}/{}, loss {:.3f}",
+                                       options_.out.filename().string(), position_.epoch + 1,
+                                       options_.epochs, position_.loss_sum / position_.images));
+      progress_->advance(3.0 * static_cast<double>(batch->size));
+    }
+    position_.seconds += seconds_since(start);
+    if (interruption_requested()) {
+      save_resume();
+      throw Interrupted();
+    }
+    EpochMetrics row;
+    row.epoch = position_.epoch + 1;
+    row.learning_rate = rate;
+    row.train_loss = position_.loss_sum / position_.images;
+    row.train_score =
+        splits_.train->multi_label() ? std::nan("") : position_.correct / position_.images;
+    row.seconds = position_.seconds;
+    row.images_per_second = position_.images / position_.seconds;
+    finish_epoch(row);
+  }
+
+  void train_step(const data::Batch& batch, double rate) {
+    const Shape shape{batch.size, splits_.train->height(), splits_.train->width(), 3};
+    auto stage = [&](const float* from, Shape target_shape) {
+      Tensor tensor(session_.arena.allocate(target_shape.elements() * 4), target_shape,
+                    DType::kF32);
+      std::memcpy(tensor.data<float>(), from, static_cast<size_t>(target_shape.elements()) * 4);
+      return tensor;
+    };
+    const Tensor images = stage(batch.images, shape);
+    const Tensor targets = stage(batch.targets, {batch.size, splits_.train->classes()});
+    network_->state().begin_step();
+    Tape tape(session_.stream, session_.arena, true);
+    const Tensor logits = network_->forward(tape, images, Mode::kTrain);
+    const Tensor loss = splits_.train->multi_label() ? sigmoid_cross_entropy(tape, logits, targets)
+                                                     : softmax_cross_entropy(tape, logits, targets);
+    const double value = loss.data<float>()[0];
+    BASIN_CHECK(std::isfinite(value), options_.out.string(), ": the loss is ", value, " in epoch ",
+                position_.epoch + 1, ", batch ", position_.batch + 1,
+                ": training diverged. Lower --lr");
+    if (!splits_.train->multi_label()) {
+      const Tensor predictions = arg_max(tape, logits);
+      for (int64_t i = 0; i < batch.size; ++i) {
+        position_.correct += predictions.data<int32_t>()[i] == batch.labels[static_cast<size_t>(i)];
+      }
+    }
+    tape.backward(loss);
+    sgd_->step(rate);
+    position_.loss_sum += value * static_cast<double>(batch.size);
+    position_.images += static_cast<double>(batch.size);
+  }
+
+  // Evaluates, then writes the epoch's files; the resume checkpoint last, so that a kill at any
+  // moment redoes the epoch from the one before.
+  void finish_epoch(EpochMetrics row) {
+    try {
+      const Evaluation test = test_->evaluate(*network_);
+      const Evaluation on_train = train_eval_->evaluate(*network_);
+      row.test_loss = test.loss;
+      row.test_score = test.score;
+      row.train_eval_loss = on_train.loss;
+      row.train_eval_score = on_train.score;
+    } catch (const Interrupted&) {
+      if (row.epoch > 0) save_resume();
+      throw;
+    }
+    if (progress_) progress_->advance(evaluation_images());
+    rows_.push_back(row);
+    const std::map<std::string, std::string> metadata = {{"epoch", std::to_string(row.epoch)},
+                                                         {"model", options_.model},
+                                                         {"seed", std::to_string(options_.seed)},
+                                                         {"commit", commit_text()}};
+    save_checkpoint(network_->state(), epoch_checkpoint(options_.out, row.epoch), metadata);
+    save_checkpoint(network_->state(), options_.out / "checkpoints" / "last.safetensors", metadata);
+    if (note_best(row)) {
+      save_checkpoint(network_->state(), options_.out / "checkpoints" / "best.safetensors",
+                      metadata);
+    }
+    write_metrics(options_.out, rows_, splits_.train->multi_label());
+    position_ = {};
+    position_.epoch = row.epoch;
+    save_resume();
+    session_.log.message(fmt::format(
+        "{} epoch {}/{}: lr {:g}, train loss {:.4f}, test loss {:.4f}, test {} {:.2f} %, train {} "
+        "{:.2f} %{}",
+        options_.out.filename().string(), row.epoch, options_.epochs, row.learning_rate,
+        row.train_loss, row.test_loss, score_name(splits_.train->multi_label()),
+        100 * row.test_score, score_name(splits_.train->multi_label()), 100 * row.train_eval_score,
+        row.epoch ? fmt::format(", {:.0f} images/s", row.images_per_second) : ""));
+  }
+
+  bool note_best(const EpochMetrics& row) {
+    if (best_epoch_ >= 0 && row.test_score <= best_.test_score) return false;
+    best_ = row;
+    best_epoch_ = row.epoch;
+    return true;
+  }
+
+  void save_resume() {
+    save_checkpoint(network_->state(), options_.out / "checkpoints" / "resume.safetensors",
+                    {{"position", position_.text()}, {"model", options_.model}}, Momentum::kWith);
+  }
+
+  void write_result() {
+    const std::string score = score_name(splits_.train->multi_label());
+    nlohmann::ordered_json json;
+    const EpochMetrics& last = rows_.back();
+    json["final"] = {{"test_" + score, last.test_score},
+                     {"test_loss", last.test_loss},
+                     {"train_eval_" + score, last.train_eval_score}};
+    json["best"] = {{"epoch", best_.epoch},
+                    {"test_" + score, best_.test_score},
+                    {"test_loss", best_.test_loss}};
+    json["epochs"] = options_.epochs;
+    double seconds = 0;
+    for (const EpochMetrics& row : rows_) seconds += row.seconds;
+    json["seconds"] = seconds;
+    json["images_per_second"] = last.images_per_second;
+    json["parameters"] = network_->state().parameter_count();
+    json["activation_bytes"] = session_.arena.peak_bytes();
+    write_file_atomically(options_.out / "result.json", json.dump(2) + "\n");
+  }
+
+  const TrainOptions& options_;
+  Session& session_;
+  data::DataSplits splits_;
+  std::unique_ptr<Network> network_;
+  std::unique_ptr<Sgd> sgd_;
+  std::unique_ptr<EvaluationSet> test_, train_eval_;
+  std::unique_ptr<data::Loader> loader_;
+  Progress* progress_ = nullptr;
+  Position position_;
+  std::vector<EpochMetrics> rows_;
+  EpochMetrics best_;
+  int64_t best_epoch_ = -1;
+};
+
+}  // namespace
+
+Settings TrainOptions::settings() const {
+  std::string milestones;
+  for (const int64_t epoch : schedule.milestones) {
+    milestones += (milestones.empty() ? "" : ",") + std::to_string(epoch);
+  }
+  auto flag = [](bool value) { return std::string(value ? "true" : "false"); };
+  return {{"model", model},
+          {"width", std::to_string(width)},
+          {"zero-fc-init", flag(zero_fc_init)},
+          {"data", data.spec},
+          {"data-dir", data.data_dir},
+          {"image-size", std::to_string(data.image_size)},
+          {"split", data.split},
+          {"train-size", std::to_string(data.train_size)},
+          {"test-size", std::to_string(data.test_size)},
+          {"skip-bad", flag(data.skip_bad)},
+          {"init", init},
+          {"epochs", std::to_string(epochs)},
+          {"batch-size", std::to_string(batch_size)},
+          {"lr", csv_number(schedule.base)},
+          {"lr-milestones", milestones},
+          {"lr-gamma", csv_number(schedule.gamma)},
+          {"momentum", csv_number(sgd.momentum)},
+          {"weight-decay", csv_number(sgd.weight_decay)},
+          {"mixup", csv_number(mixup)},
+          {"augment", flag(augment)},
+          {"train-eval-size", std::to_string(train_eval_size)},
+          {"seed", std::to_string(seed)}};
+}
+
+TrainResult train(const TrainOptions& options, Session& session) {
+  BASIN_CHECK(!options.out.empty(), "--out DIR is missing: where the run's folder goes");
+  BASIN_CHECK(options.batch_size >= 1, "--batch-size must be at least 1, got ", options.batch_size);
+  const RunStatus status =
+      open_run_folder(session, options.out, "train", options.settings(), options.resume, true);
+  if (status == RunStatus::kDone) return {read_metrics(options.out), true};
+  TrainResult result = Trainer(options, session).run(status);
+  finish_run_folder(session, options.out);
+  return result;
+}
+
+std::vector<EpochMetrics> read_metrics(const fs::path& folder) {
+  const CsvTable table = CsvTable::read(folder / "metrics.csv");
+  const std::string score = score_name(table.has_column("test_auc"));
+  std::vector<EpochMetrics> rows;
+  for (size_t i = 0; i < table.row_count(); ++i) {
+    auto number = [&](const std::string& column) {
+      return table.number(i, column).value_or(std::nan(""));
+    };
+    EpochMetrics row;
+    row.epoch = static_cast<int64_t>(number("epoch"));
+    row.learning_rate = number("learning_rate");
+    row.train_loss = number("train_loss");
+    row.train_score = number("train_" + score);
+    row.train_eval_loss = number("train_eval_loss");
+    row.train_eval_score = number("train_eval_" + score);
+    row.test_loss = number("test_loss");
+    row.test_score = number("test_" + score);
+    row.seconds = number("seconds");
+    row.images_per_second = number("images_per_second");
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+}  // namespace basin

@@ -1,0 +1,109 @@
+// Temporary folders, hand-made files, and small data sets for the tests of data/.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "data/sources.h"
+#include "kernels/check.h"
+
+namespace basin::data {
+
+using Bytes = std::vector<uint8_t>;
+
+// A folder that is removed with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string name = (std::filesystem::temp_directory_path() / "basin-data-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  std::string path(const std::string& file = "") const { return (path_ / file).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline void write_file(const std::string& path, const Bytes& bytes) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  std::ofstream file(path, std::ios::binary);
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+  REQUIRE(file.good());
+}
+
+inline Bytes gzip(const Bytes& bytes) {
+  z_stream stream{};
+  REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+  Bytes out(deflateBound(&stream, bytes.size()) + 32);
+  stream.next_in = const_cast<Bytef*>(bytes.data());
+  stream.avail_in = static_cast<uInt>(bytes.size());
+  stream.next_out = out.data();
+  stream.avail_out = static_cast<uInt>(out.size());
+  REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+  out.resize(out.size() - stream.avail_out);
+  deflateEnd(&stream);
+  return out;
+}
+
+// An IDX file of unsigned bytes.
+inline Bytes idx_bytes(const std::vector<uint32_t>& dims, const Bytes& values) {
+  Bytes bytes{0, 0, 8, static_cast<uint8_t>(dims.size())};
+  for (const uint32_t dim : dims) {
+    for (int shift = 24; shift >= 0; shift -= 8)
+      bytes.push_back(static_cast<uint8_t>(dim >> shift));
+  }
+  bytes.insert(bytes.end(), values.begin(), values.end());
+  return bytes;
+}
+
+// What `action` throws; fails the test if it throws no Error.
+template <class Action>
+std::string error_of(const Action& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  FAIL("no Error was thrown");
+  return "";
+}
+
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+inline Bytes read_image(const Dataset& dataset, int64_t index) {
+  Bytes pixels(dataset.image_bytes());
+  dataset.read(index, pixels.data());
+  return pixels;
+}
+
+// `size` images [side, side, 3] of noise, classes in turn.
+inline std::shared_ptr<const Dataset> noise_dataset(int64_t size, int64_t side, int64_t classes) {
+  DatasetInfo info;
+  info.name = "noise";
+  info.height = info.width = side;
+  for (int64_t c = 0; c < classes; ++c) info.class_names.push_back(std::to_string(c));
+  info.mean = {0.4f, 0.5f, 0.6f};
+  info.stddev = {0.2f, 0.25f, 0.3f};
+  std::vector<int32_t> labels;
+  for (int64_t i = 0; i < size; ++i) labels.push_back(static_cast<int32_t>(i % classes));
+  Bytes pixels(size * side * side * 3);
+  RandomStream random(99, RandomPurpose::kNoise);
+  for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(random.bits());
+  return std::make_shared<const ArrayDataset>(info, labels, pixels);
+}
+
+}  // namespace basin::data
