@@ -27,28 +27,38 @@ namespace fs = std::filesystem;
 // The sizes of a plan. Targets are small on purpose: that is where transfer shows.
 struct Preset {
   std::string title, model;
-  int64_t source_images, source_epochs, test_images, target_images, target_epochs, seeds, points;
+  int64_t source_images;  // 0: all of the split
+  int64_t source_epochs, test_images, target_images, target_epochs, seeds, points;
 };
 
 Preset preset_of(const std::string& name) {
   if (name == "smoke") {
-    return {"Smoke test of the paper's experiments", "fixup_resnet8", 2000, 1, 200, 100, 3, 2, 5};
+    return {.title = "Smoke test of the paper's experiments",
+            .model = "fixup_resnet8",
+            .source_images = 2000,
+            .source_epochs = 1,
+            .test_images = 200,
+            .target_images = 100,
+            .target_epochs = 3,
+            .seeds = 2,
+            .points = 5};
   }
   BASIN_CHECK(name == "demo", "no preset is named ", name, "; known: smoke, demo");
-  return {"What is being transferred, on real images in ten minutes",
-          "fixup_resnet8",
-          0,
-          3,
-          2000,
-          500,
-          30,
-          3,
-          21};
+  return {.title = "What is being transferred, on real images in ten minutes",
+          .model = "fixup_resnet8",
+          .source_images = 0,
+          .source_epochs = 4,
+          .test_images = 2000,
+          .target_images = 500,
+          .target_epochs = 30,
+          .seeds = 3,
+          .points = 21};
 }
 
 // Pre-training and training from random start use the larger rate, fine-tuning the smaller one: the
 // paper's P-T 0.02 and RI-T 0.1, scaled to batches of 32.
-constexpr double kRandomRate = 0.05, kFinetuneRate = 0.02, kPretrainRate = 0.1;
+constexpr double kRandomRate = 0.05, kFinetuneRate = 0.02, kPretrainRate = 0.05;
+constexpr int64_t kSourceImages = 50000;  // in the split "source"
 const std::vector<std::string> kTargets = {"photo", "clipart", "quickdraw"};
 
 struct Task {
@@ -125,8 +135,9 @@ class Plan {
     train.data.seed = train.seed;
     train.out = run_folder(name);
     train.resume = true;
-    const double images =
-        static_cast<double>(train.data.train_size) * 4 + static_cast<double>(preset_.test_images);
+    const int64_t training = train.data.train_size ? train.data.train_size : kSourceImages;
+    const int64_t evaluated = train.train_eval_size ? train.train_eval_size : training;
+    const auto images = static_cast<double>(3 * training + evaluated + preset_.test_images);
     tasks_.push_back({name, images * static_cast<double>(train.epochs), train.out,
                       [this, train] { basin::train(train, session_); }});
   }
@@ -135,7 +146,7 @@ class Plan {
     TrainOptions source;
     source.data.spec = "fashion/photo";
     source.data.split = "source";
-    source.data.train_size = preset_.source_images ? preset_.source_images : 50000;
+    source.data.train_size = preset_.source_images;
     source.data.test_size = preset_.test_images;
     source.epochs = preset_.source_epochs;
     source.batch_size = 64;
@@ -251,7 +262,7 @@ class Plan {
     json["machine"] = {{"cpu", cpu_name()}, {"threads", threads()}, {"commit", commit_text()}};
     json["source"] = {{"data", "fashion/photo"},
                       {"split", "source"},
-                      {"images", preset_.source_images ? preset_.source_images : 50000},
+                      {"images", preset_.source_images ? preset_.source_images : kSourceImages},
                       {"epochs", preset_.source_epochs},
                       {"model", preset_.model},
                       {"run", "runs/pretrain"}};

@@ -6,8 +6,8 @@
 #include "data/idx.h"
 #include "data/loader.h"
 #include "data/render.h"
-#include "fixtures.h"
 #include "kernels/parallel.h"
+#include "tests/data/fixtures.h"
 
 using namespace basin;
 using namespace basin::data;

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "data/idx.h"
-#include "fixtures.h"
+#include "tests/data/fixtures.h"
 
 using namespace basin;
 using namespace basin::data;

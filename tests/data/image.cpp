@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fixtures.h"
+#include "tests/data/fixtures.h"
 
 using namespace basin;
 using namespace basin::data;

@@ -3,7 +3,7 @@
 
 #include "data/image.h"
 #include "data/loader.h"
-#include "fixtures.h"
+#include "tests/data/fixtures.h"
 
 using namespace basin;
 using namespace basin::data;

@@ -9,7 +9,7 @@
 
 #include "data/mixup.h"
 #include "data/shuffle.h"
-#include "fixtures.h"
+#include "tests/data/fixtures.h"
 
 using namespace basin;
 using namespace basin::data;

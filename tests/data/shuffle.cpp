@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "data/mixup.h"
-#include "fixtures.h"
+#include "tests/data/fixtures.h"
 
 using namespace basin;
 using namespace basin::data;
