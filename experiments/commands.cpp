@@ -378,7 +378,7 @@ void add_bench_command(CLI::App& app, const CommonOptions& common, Session& sess
              {"image_size", options->bench.image_size},
              {"threads", threads()},
              {"step_seconds", result.step_seconds},
-             {"step_cpu_seconds", result.step_cpu_seconds},
+             {"cpu_seconds", result.step_cpu_seconds},
              {"activation_bytes", result.activation_bytes},
              {"peak_memory_bytes", result.peak_memory_bytes},
              {"calls", calls}},

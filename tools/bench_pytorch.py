@@ -136,13 +136,13 @@ def run(command, environment):
     if result.returncode != 0:
         raise SystemExit(f"{' '.join(map(str, command))} ended with {result.returncode}:\n"
                          f"{result.stderr[-2000:]}")
-    return json.loads(result.stdout.strip().splitlines()[-1])
+    return json.loads(result.stdout)
 
 
 def sides(arguments):
     """(label, function from a configuration to its command), in the order of the table."""
     for python in arguments.python or [sys.executable]:
-        for layout in LAYOUTS:
+        for layout in arguments.layout or LAYOUTS:
             def command(net, mode, threads, steps, python=python, layout=layout):
                 size, batch, classes = NETS[net]
                 return [python, __file__, "--child", json.dumps(
@@ -150,9 +150,10 @@ def sides(arguments):
             yield (python, layout), command
     if arguments.basin:
         def ours(net, mode, threads, steps):
-            size, batch, _ = NETS[net]
+            size, batch, classes = NETS[net]
             return [arguments.basin, "bench", "--model", net, "--image-size", str(size),
-                    "--batch-size", str(batch), "--mode", mode, "--threads", str(threads),
+                    "--batch-size", str(batch), "--classes", str(classes), "--mode", mode,
+                    "--threads", str(threads), "--warmup", str(arguments.warmup),
                     "--steps", str(steps), "--json"]
         yield ("basin", ""), ours
 
@@ -201,9 +202,11 @@ def main():
     parser.add_argument("--net", action="append", choices=NETS, help="default: all; repeatable")
     parser.add_argument("--mode", action="append", choices=("train", "eval"), help="default: both")
     parser.add_argument("--threads", action="append", type=int, help="default: 1 and 2; repeatable")
+    parser.add_argument("--layout", action="append", choices=LAYOUTS,
+                        help="memory layout of PyTorch's side; default: all; repeatable")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--warmup", type=int, default=2,
-                        help="untimed steps of a PyTorch process (default: %(default)s)")
+                        help="untimed steps of each process (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=3,
                         help="aim of one process's timed steps (default: %(default)s)")
     parser.add_argument("--output", type=pathlib.Path, metavar="PATH.md",
