@@ -94,6 +94,13 @@ struct Fixture {
   }
 };
 
+void stop_in_second_epoch(const Fixture& fixture, const TrainOptions& options) {
+  const int64_t calls = calls_of(fixture.options("counted"));
+  REQUIRE(run_signalled(options, calls * 7 / 10) == kStopped);
+  REQUIRE(fs::exists(epoch_checkpoint(options.out, 1)));
+  REQUIRE_FALSE(fs::exists(epoch_checkpoint(options.out, 2)));
+}
+
 }  // namespace
 
 TEST_CASE("train: what a finished run leaves") {
@@ -312,6 +319,23 @@ TEST_CASE("train: goes on from every state of the folder that a kill leaves") {
   CHECK(fs::exists(options.out / "environment.json"));
 }
 
+TEST_CASE("train: nothing is trained again when only the mark of a finished run is missing") {
+  const Fixture fixture;
+  run(fixture.options("whole"));
+  TrainOptions options = fixture.options("run");
+  // DONE cannot be written while a folder has the name of its temporary.
+  fs::create_directories(options.out);
+  REQUIRE(run_signalled(options, 1) == kStopped);
+  fs::create_directories(options.out / "DONE.partial");
+  options.resume = true;
+  CHECK(contains(error_of([&] { run(options); }), "DONE"));
+  REQUIRE_FALSE(is_done(options.out));
+  fs::remove(options.out / "DONE.partial");
+  CHECK(calls_of(options) == 0);
+  CHECK(is_done(options.out));
+  check_same_run(fixture.folder.path / "whole", options.out);
+}
+
 TEST_CASE("train: a finished run is not run again") {
   const Fixture fixture;
   TrainOptions options = fixture.options("run");
@@ -442,7 +466,7 @@ TEST_CASE("train: a loss that is no number is an error that names the epoch") {
 TEST_CASE("train: damage to an unfinished run is an error that names the file") {
   const Fixture fixture;
   TrainOptions options = fixture.options("run");
-  REQUIRE(run_signalled(options, 600) == kStopped);
+  stop_in_second_epoch(fixture, options);
   options.resume = true;
   const fs::path resume = options.out / "checkpoints" / "resume.safetensors";
   REQUIRE(fs::exists(resume));
