@@ -3,7 +3,6 @@
 
 #include <cmath>
 
-#include "tests/support/training.h"
 #include "tiny_data.h"
 
 using namespace basin;
@@ -42,9 +41,7 @@ void check_row(const Distance& row, const std::string& module, const Sums& sums)
 TEST_CASE("distance: whole, without fc, and per module; running statistics do not count") {
   Stream stream(Device::kCpu);
   for (const std::string model : {"fixup_resnet8", "resnet8"}) {
-    const auto a = small_network(model, stream), b = small_network(model, stream);
-    randomise(*a, 1);
-    randomise(*b, 2);
+    const auto a = lively_network(model, stream, 1), b = lively_network(model, stream, 2);
     const auto rows = distances(a->state(), b->state(), true);
     const std::vector<std::string>& modules = a->state().modules();
     REQUIRE(rows.size() == modules.size() + 2);
@@ -63,9 +60,8 @@ TEST_CASE("distance: whole, without fc, and per module; running statistics do no
 
 TEST_CASE("distance: without fc, its weights are not read") {
   Stream stream(Device::kCpu);
-  const auto a = small_network("fixup_resnet8", stream), b = small_network("fixup_resnet8", stream);
-  randomise(*a, 1);
-  randomise(*b, 2);
+  const auto a = lively_network("fixup_resnet8", stream, 1),
+             b = lively_network("fixup_resnet8", stream, 2);
   const auto with_fc = distances(a->state(), b->state(), true);
   b->state().find("fc.weight")->tensor.data<float>()[0] = std::nanf("");
   const auto rows = distances(a->state(), b->state(), false);
@@ -80,8 +76,7 @@ TEST_CASE("distance: without fc, its weights are not read") {
 
 TEST_CASE("distance: of a network to itself") {
   Stream stream(Device::kCpu);
-  const auto a = small_network("resnet8", stream);
-  randomise(*a, 1);
+  const auto a = lively_network("resnet8", stream, 1);
   for (const Distance& row : distances(a->state(), a->state(), true)) {
     CHECK(row.distance == 0);
     CHECK(row.norm_a == row.norm_b);

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tests/support/training.h"
 #include "tiny_data.h"
 
 using namespace basin;
@@ -32,8 +31,7 @@ std::vector<double> logits_of(Network& network, const data::Dataset& set, int64_
 TEST_CASE("evaluate: accuracy, loss and predictions, with a last batch that is not full") {
   const auto session = small_session();
   for (const std::string model : {"fixup_resnet8", "resnet8"}) {
-    const auto network = small_network(model, session->stream);
-    randomise(*network, 2);
+    const auto network = lively_network(model, session->stream, 1);
     const auto set = tiny_set(23, 8, 3);
     double loss = 0;
     int64_t correct = 0;
@@ -64,8 +62,7 @@ TEST_CASE("evaluate: accuracy, loss and predictions, with a last batch that is n
 
 TEST_CASE("evaluate: order, augmentation and mixup are off") {
   const auto session = small_session();
-  const auto network = small_network("fixup_resnet8", session->stream);
-  randomise(*network, 2);
+  const auto network = lively_network("fixup_resnet8", session->stream, 2);
   const auto set = tiny_set(23, 8, 3);
   EvaluationSet plain(set, {.batch_size = 5}, *session);
   EvaluationSet noisy(set,
@@ -83,8 +80,7 @@ TEST_CASE("evaluate: order, augmentation and mixup are off") {
 
 TEST_CASE("evaluate: the mean AUC over the labels of a multi-label set") {
   const auto session = small_session();
-  const auto network = small_network("fixup_resnet8", session->stream);
-  randomise(*network, 6);
+  const auto network = lively_network("fixup_resnet8", session->stream, 6);
   constexpr int64_t kImages = 19;
   std::vector<uint8_t> rows;
   for (int64_t i = 0; i < kImages; ++i) {

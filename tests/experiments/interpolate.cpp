@@ -2,7 +2,6 @@
 #include "experiments/interpolate.h"
 
 #include "tests/support/errors.h"
-#include "tests/support/training.h"
 #include "tiny_data.h"
 
 using namespace basin;
@@ -40,10 +39,9 @@ TEST_CASE("barrier: hand-worked") {
 TEST_CASE("interpolate: the grid, and the end networks themselves at lambda 0 and 1") {
   const auto session = small_session();
   for (const std::string model : {"fixup_resnet8", "resnet8"}) {
-    const auto a = small_network(model, session->stream), b = small_network(model, session->stream),
+    const auto a = lively_network(model, session->stream, 1),
+               b = lively_network(model, session->stream, 2),
                scratch = small_network(model, session->stream);
-    randomise(*a, 1);
-    randomise(*b, 2);
     EvaluationSet set(tiny_set(20, 8, 3), {.batch_size = 7}, *session);
     const Evaluation at_a = set.evaluate(*a), at_b = set.evaluate(*b);
     REQUIRE(at_a.loss != at_b.loss);
@@ -71,11 +69,9 @@ TEST_CASE("interpolate: the grid, and the end networks themselves at lambda 0 an
 
 TEST_CASE("interpolate: lambda is exactly 0 and 1 wherever the grid meets them") {
   const auto session = small_session();
-  const auto a = small_network("fixup_resnet8", session->stream),
-             b = small_network("fixup_resnet8", session->stream),
+  const auto a = lively_network("fixup_resnet8", session->stream, 1),
+             b = lively_network("fixup_resnet8", session->stream, 2),
              scratch = small_network("fixup_resnet8", session->stream);
-  randomise(*a, 1);
-  randomise(*b, 2);
   EvaluationSet set(tiny_set(4, 8, 3), {.batch_size = 4}, *session);
   const Evaluation at_a = set.evaluate(*a), at_b = set.evaluate(*b);
   struct Grid {

@@ -1,7 +1,6 @@
 // Rewinding modules of a trained network.
 #include "experiments/rewind.h"
 
-#include "tests/support/training.h"
 #include "tiny_data.h"
 
 using namespace basin;
@@ -11,12 +10,10 @@ TEST_CASE("rewind: one row a module, each the network with that module set back"
   const auto session = small_session();
   for (const std::string model : {"fixup_resnet8", "resnet8"}) {
     CAPTURE(model);
-    const auto trained = small_network(model, session->stream),
-               earlier = small_network(model, session->stream),
+    const auto trained = lively_network(model, session->stream, 1),
+               earlier = lively_network(model, session->stream, 2),
                scratch = small_network(model, session->stream),
                untouched = small_network(model, session->stream);
-    randomise(*trained, 1);
-    randomise(*earlier, 2);
     untouched->state().copy_from(trained->state());
     EvaluationSet set(tiny_set(20, 8, 3), {.batch_size = 7}, *session);
     const Evaluation plain = set.evaluate(*trained);
@@ -42,10 +39,8 @@ TEST_CASE("rewind: one row a module, each the network with that module set back"
 
 TEST_CASE("rewind: to itself changes nothing, and the scratch network ends as the trained one") {
   const auto session = small_session();
-  const auto trained = small_network("resnet8", session->stream),
-             scratch = small_network("resnet8", session->stream);
-  randomise(*trained, 1);
-  randomise(*scratch, 3);
+  const auto trained = lively_network("resnet8", session->stream, 1),
+             scratch = lively_network("resnet8", session->stream, 3);
   EvaluationSet set(tiny_set(20, 8, 3), {.batch_size = 7}, *session);
   const auto rows = rewind(*scratch, trained->state(), trained->state(), set, *session);
   for (const RewindResult& row : rows) {

@@ -16,6 +16,7 @@
 #include "engine/files.h"
 #include "experiments/train.h"
 #include "kernels/random.h"
+#include "tests/support/training.h"
 
 namespace basin::test {
 
@@ -110,6 +111,26 @@ inline std::shared_ptr<const data::Dataset> tiny_set(int64_t size, int64_t side,
   for (int64_t i = 0; i < size; ++i) labels.push_back(static_cast<int32_t>(i % classes));
   return std::make_shared<const data::ArrayDataset>(tiny_info(side, classes), labels,
                                                     noise_pixels(size, side));
+}
+
+// A network whose every module matters for its outputs, which differ from image to image.
+inline std::unique_ptr<Network> lively_network(const std::string& model, Stream& stream,
+                                               uint64_t seed, int64_t classes = 3) {
+  auto network = small_network(model, stream, classes);
+  network->initialize(seed);
+  for (const std::string& module : network->state().modules()) {
+    network->state().add_noise(module, module == "fc" ? 1.0 : 0.3, seed, 0);
+  }
+  for (const State::Entry& entry : network->state().entries()) {
+    if (!entry.buffer) continue;
+    RandomStream random(seed, RandomPurpose::kNoise, 66, static_cast<uint32_t>(entry.offset));
+    const bool mean = entry.name.ends_with("mean");
+    for (int64_t i = 0; i < entry.shape.elements(); ++i) {
+      entry.tensor.data<float>()[i] =
+          mean ? random.uniform(-0.5f, 0.5f) : random.uniform(0.5f, 1.5f);
+    }
+  }
+  return network;
 }
 
 // Path inside the folder -> bytes, of every file.
