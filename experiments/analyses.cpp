@@ -25,20 +25,27 @@ void check_classes(const Network& network, const data::Dataset& set) {
               network.options().classes, " classes, ", set.name(), " has ", set.classes());
 }
 
+// What of `data` an evaluation on its test images depends on.
+void add_test_settings(const data::DataOptions& data, Settings& settings) {
+  settings.insert(settings.end(), {{"data", data.spec},
+                                   {"data-dir", data.data_dir},
+                                   {"image-size", std::to_string(data.image_size)},
+                                   {"test-size", std::to_string(data.test_size)},
+                                   {"skip-bad", data.skip_bad ? "true" : "false"}});
+}
+
 }  // namespace
 
 void run_interpolate(const InterpolateOptions& options, Session& session) {
   BASIN_CHECK(options.range.size() == 2, "--range must be low,high");
-  const Settings settings = {
+  Settings settings = {
       {"from", options.from.string()},
       {"to", options.to.string()},
-      {"data", options.data.spec},
-      {"test-size", std::to_string(options.data.test_size)},
       {"model", options.model},
       {"points", std::to_string(options.points)},
       {"range", csv_number(options.range[0]) + "," + csv_number(options.range[1])}};
-  if (open_run_folder(session, options.out, "interpolate", settings, true, false) ==
-      RunStatus::kDone) {
+  add_test_settings(options.data, settings);
+  if (run_status(options.out, "interpolate", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
@@ -46,14 +53,15 @@ void run_interpolate(const InterpolateOptions& options, Session& session) {
   const auto b = load_network(options.to, options.model, session.stream);
   const auto network =
       make_network(a->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
+  const auto test = data::load_data(options.data).test;
+  check_classes(*network, *test);
+  open_run_folder(session, options.out, "interpolate", settings, true, false);
   if (network->has_batch_norm()) {
     session.log.message(
         "warning: this network has batch norm, and its running statistics are interpolated like "
         "weights; "
         "points between the ends may look worse than they are");
   }
-  const auto test = data::load_data(options.data).test;
-  check_classes(*network, *test);
   EvaluationSet set(test, {.batch_size = kBatch}, session);
   const auto points = interpolate(*network, a->state(), b->state(), set, options.points,
                                   options.range[0], options.range[1], session);
@@ -69,7 +77,11 @@ void run_interpolate(const InterpolateOptions& options, Session& session) {
   json["a"] = options.from.string();
   json["b"] = options.to.string();
   json["images"] = set.size();
-  if (options.range[0] <= 0 && options.range[1] >= 1) {
+  auto has_point = [&](double lambda) {
+    return std::any_of(points.begin(), points.end(),
+                       [&](const InterpolationPoint& point) { return point.lambda == lambda; });
+  };
+  if (has_point(0) && has_point(1)) {
     const Barrier barrier = barrier_of(points);
     json["barrier_" + score] = barrier.score;
     json["barrier_loss"] = barrier.loss;
@@ -79,15 +91,14 @@ void run_interpolate(const InterpolateOptions& options, Session& session) {
 }
 
 void run_rewind(const RewindOptions& options, Session& session) {
-  const Settings settings = {{"run", options.run.string()},
-                             {"data", options.data.spec},
-                             {"test-size", std::to_string(options.data.test_size)},
-                             {"to-epoch", std::to_string(options.to_epoch)}};
+  Settings settings = {{"run", options.run.string()},
+                       {"to-epoch", std::to_string(options.to_epoch)}};
+  add_test_settings(options.data, settings);
   const std::vector<int64_t> epochs = saved_epochs(options.run);
   BASIN_CHECK(std::find(epochs.begin(), epochs.end(), options.to_epoch) != epochs.end(),
               options.run.string(), " has no checkpoint of epoch ", options.to_epoch,
               "; its last one is epoch ", epochs.back());
-  if (open_run_folder(session, options.out, "rewind", settings, true, false) == RunStatus::kDone) {
+  if (run_status(options.out, "rewind", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
@@ -98,6 +109,7 @@ void run_rewind(const RewindOptions& options, Session& session) {
       make_network(trained->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
   const auto test = data::load_data(options.data).test;
   check_classes(*network, *test);
+  open_run_folder(session, options.out, "rewind", settings, true, false);
   EvaluationSet set(test, {.batch_size = kBatch}, session);
   const std::string score = score_name(set.multi_label());
   CsvTable table({"module", "loss", score});

@@ -21,7 +21,8 @@ struct InterpolateOptions {
   std::string kind, target;  // labels for the report, e.g. "finetune-finetune", "photo"
 };
 
-// Writes interpolation.csv (lambda, loss, accuracy|auc) and result.json with the barriers. A
+// Writes interpolation.csv (lambda, loss, accuracy|auc) and result.json, with the barriers when
+// lambda 0 and 1 are among the points. A
 // finished folder of the same settings is left as it is. Networks with batch norm are interpolated
 // with their running statistics, and a warning says so.
 void run_interpolate(const InterpolateOptions& options, Session& session);

@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/files.h"
 #include "kernels/check.h"
 
 namespace basin {
@@ -192,19 +193,9 @@ void CsvTable::add_row(std::vector<std::string> cells) {
 }
 
 void CsvTable::write(const std::filesystem::path& path) const {
-  std::filesystem::path temporary = path;
-  temporary += ".writing";
-  {
-    std::ofstream file(temporary, std::ios::binary | std::ios::trunc);
-    BASIN_CHECK(file, temporary.string(), ": cannot be opened for writing");
-    file << encode_row(columns_);
-    for (const Row& row : rows_) file << encode_row(row.cells);
-    file.flush();
-    BASIN_CHECK(file, temporary.string(), ": writing failed; is the disk full?");
-  }
-  std::error_code error;
-  std::filesystem::rename(temporary, path, error);
-  BASIN_CHECK(!error, path.string(), ": cannot be replaced: ", error.message());
+  std::string text = encode_row(columns_);
+  for (const Row& row : rows_) text += encode_row(row.cells);
+  write_file_atomically(path, text);
 }
 
 std::string csv_number(double value) {

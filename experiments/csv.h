@@ -33,7 +33,7 @@ class CsvTable {
 
   // Appends a row; it must have one cell per column.
   void add_row(std::vector<std::string> cells);
-  // Writes to a temporary name beside `path`, then renames, so a reader never sees half a table.
+  // As write_file_atomically(): a reader never sees half a table, nor does one after a crash.
   void write(const std::filesystem::path& path) const;
 
  private:

@@ -14,7 +14,11 @@ std::vector<InterpolationPoint> interpolate(Network& network, const State& a, co
   std::vector<InterpolationPoint> result;
   for (int64_t i = 0; i < points; ++i) {
     const double share = static_cast<double>(i) / static_cast<double>(points - 1);
-    const double lambda = i + 1 == points ? high : low + (high - low) * share;
+    double lambda = i + 1 == points ? high : low + (high - low) * share;
+    // A step that meets an end network up to rounding is that network itself.
+    for (const double end : {0.0, 1.0}) {
+      if (std::abs(lambda - end) < 1e-9) lambda = end;
+    }
     network.state().lerp(a, b, lambda);
     const Evaluation evaluation = set.evaluate(network);
     result.push_back({lambda, evaluation.loss, evaluation.score});
@@ -26,7 +30,7 @@ std::vector<InterpolationPoint> interpolate(Network& network, const State& a, co
 Barrier barrier_of(const std::vector<InterpolationPoint>& points) {
   auto end_point = [&](double lambda) -> const InterpolationPoint& {
     for (const InterpolationPoint& point : points) {
-      if (std::abs(point.lambda - lambda) < 1e-9) return point;
+      if (point.lambda == lambda) return point;
     }
     throw Error(concat("a barrier needs points at lambda 0 and 1; none is at ", lambda));
   };

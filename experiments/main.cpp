@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   app.set_config("--config", "",
                  "TOML file with settings, [train] and so on; the command line wins")
       ->check(CLI::ExistingFile);
+  app.allow_config_extras(CLI::config_extras_mode::error);  // a misspelt setting
   app.require_subcommand(1);
   app.fallthrough();
   app.get_formatter()->column_width(36);

@@ -33,6 +33,18 @@ std::string config_toml(const std::string& command, const Settings& settings) {
   return text;
 }
 
+// Whether the folder holds nothing but what open_run_folder() writes before config.json: it was
+// killed there.
+bool holds_at_most_a_beginning(const fs::path& folder) {
+  if (!fs::is_directory(folder)) return false;
+  for (const auto& file : fs::directory_iterator(folder)) {
+    std::string name = file.path().filename().string();
+    if (name.ends_with(AtomicFile::kSuffix)) name.resize(name.size() - AtomicFile::kSuffix.size());
+    if (name != "environment.json" && name != "config.toml" && name != "config.json") return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::string cpu_name() {
@@ -66,25 +78,31 @@ bool is_done(const fs::path& folder) {
   return fs::exists(folder / "DONE");
 }
 
+RunStatus run_status(const fs::path& folder, const std::string& command, const Settings& settings,
+                     bool resume) {
+  if (!fs::exists(folder / "config.json")) {
+    BASIN_CHECK(!fs::exists(folder) || holds_at_most_a_beginning(folder), folder.string(),
+                " exists and is not a run folder. Choose another --out");
+    return RunStatus::kNew;
+  }
+  BASIN_CHECK(read_file(folder / "config.json") == config_json(command, settings), folder.string(),
+              " holds a run with other settings (see its config.json). Choose another --out, or "
+              "remove the folder");
+  if (is_done(folder)) return RunStatus::kDone;
+  BASIN_CHECK(resume, folder.string(),
+              " holds an unfinished run. Add --resume to go on with it, or remove the folder");
+  return RunStatus::kUnfinished;
+}
+
 RunStatus open_run_folder(Session& session, const fs::path& folder, const std::string& command,
                           const Settings& settings, bool resume, bool checkpoints) {
-  const std::string config = config_json(command, settings);
-  RunStatus status = RunStatus::kNew;
-  if (fs::exists(folder / "config.json")) {
-    BASIN_CHECK(read_file(folder / "config.json") == config, folder.string(),
-                " holds a run with other settings (see its config.json). Choose another --out, or "
-                "remove the folder");
-    status = is_done(folder) ? RunStatus::kDone : RunStatus::kUnfinished;
-    if (status == RunStatus::kDone) return status;
-    BASIN_CHECK(resume, folder.string(),
-                " holds an unfinished run. Add --resume to go on with it, or remove the folder");
-  } else {
-    BASIN_CHECK(!fs::exists(folder) || fs::is_empty(folder), folder.string(),
-                " exists and is not a run folder. Choose another --out");
+  const RunStatus status = run_status(folder, command, settings, resume);
+  if (status == RunStatus::kDone) return status;
+  if (status == RunStatus::kNew) {
     create_folders(folder);
     write_file_atomically(folder / "environment.json", environment_json());
     write_file_atomically(folder / "config.toml", config_toml(command, settings));
-    write_file_atomically(folder / "config.json", config);
+    write_file_atomically(folder / "config.json", config_json(command, settings));
   }
   if (checkpoints) create_folders(folder / "checkpoints");
   session.log.open_file(folder / "log.txt");

@@ -72,7 +72,8 @@ struct Position {
 
 class Trainer {
  public:
-  Trainer(const TrainOptions& options, Session& session)
+  // Loads all that the run needs, and changes nothing on disk.
+  Trainer(const TrainOptions& options, RunStatus status, Session& session)
       : options_(options), session_(session), splits_(data::load_data(options.data)) {
     BASIN_CHECK(options.epochs >= 1, "--epochs must be at least 1, got ", options.epochs);
     network_ =
@@ -89,21 +90,12 @@ class Trainer {
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);
     loader_ = std::make_unique<data::Loader>(splits_.train, loader);
+    resumed_ = status == RunStatus::kUnfinished && fs::exists(resume_path());
+    resumed_ ? load_resume() : load_start();
   }
 
-  TrainResult run(RunStatus status) {
-    const fs::path resume = options_.out / "checkpoints" / "resume.safetensors";
-    if (status == RunStatus::kUnfinished && fs::exists(resume)) {
-      const auto metadata =
-          load_checkpoint(network_->state(), resume, {.skip = {}, .momentum = Momentum::kWith});
-      BASIN_CHECK(metadata.contains("position"), resume.string(), " is not a resume checkpoint");
-      position_ = Position::parse(metadata.at("position"), resume);
-      rows_ = read_metrics(options_.out);
-      BASIN_CHECK(static_cast<int64_t>(rows_.size()) > position_.epoch, options_.out.string(),
-                  "/metrics.csv has fewer rows than epochs are done");
-      rows_.resize(static_cast<size_t>(position_.epoch) +
-                   1);  // a kill may have come between two files
-      for (const EpochMetrics& row : rows_) note_best(row);
+  TrainResult run() {
+    if (resumed_) {
       session_.log.message(fmt::format("resuming {} after epoch {}, batch {}",
                                        options_.out.string(), position_.epoch, position_.batch));
     } else {
@@ -122,11 +114,36 @@ class Trainer {
     while (position_.epoch < options_.epochs) run_epoch();
     progress_->finish();
     write_result();
-    fs::remove(resume);
+    finish_run_folder(session_, options_.out);
+    fs::remove(resume_path());  // after DONE: a kill between the two loses nothing
     return {rows_, false};
   }
 
  private:
+  fs::path resume_path() const { return options_.out / "checkpoints" / "resume.safetensors"; }
+
+  void load_resume() {
+    const fs::path resume = resume_path();
+    const auto metadata =
+        load_checkpoint(network_->state(), resume, {.skip = {}, .momentum = Momentum::kWith});
+    BASIN_CHECK(metadata.contains("position"), resume.string(), " is not a resume checkpoint");
+    position_ = Position::parse(metadata.at("position"), resume);
+    rows_ = read_metrics(options_.out);
+    BASIN_CHECK(static_cast<int64_t>(rows_.size()) > position_.epoch, options_.out.string(),
+                "/metrics.csv has fewer rows than epochs are done");
+    // A kill may have come between two files.
+    rows_.resize(static_cast<size_t>(position_.epoch) + 1);
+    for (const EpochMetrics& row : rows_) note_best(row);
+  }
+
+  void load_start() {
+    network_->initialize(options_.seed);
+    if (!options_.init.empty()) {
+      load_checkpoint(network_->state(), options_.init,
+                      {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
+    }
+  }
+
   data::LoaderOptions evaluation_loader() const {
     data::LoaderOptions loader;
     loader.batch_size = std::max<int64_t>(options_.batch_size, 100);
@@ -137,11 +154,6 @@ class Trainer {
   }
 
   void start_new() {
-    network_->initialize(options_.seed);
-    if (!options_.init.empty()) {
-      load_checkpoint(network_->state(), options_.init,
-                      {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
-    }
     session_.log.message(fmt::format(
         "{}: {} with {} parameters, {} training and {} test images of {}x{}, {} threads",
         options_.out.string(), options_.model, network_->state().parameter_count(),
@@ -232,6 +244,10 @@ class Trainer {
       if (row.epoch > 0) save_resume();
       throw;
     }
+    BASIN_CHECK(
+        row.epoch == 0 || (std::isfinite(row.test_loss) && std::isfinite(row.train_eval_loss)),
+        options_.out.string(), ": after epoch ", row.epoch, " the test loss is ", row.test_loss,
+        " and the training loss ", row.train_eval_loss, ": training diverged. Lower --lr");
     if (progress_) progress_->advance(evaluation_images());
     rows_.push_back(row);
     const std::map<std::string, std::string> metadata = {{"epoch", std::to_string(row.epoch)},
@@ -265,7 +281,7 @@ class Trainer {
   }
 
   void save_resume() {
-    save_checkpoint(network_->state(), options_.out / "checkpoints" / "resume.safetensors",
+    save_checkpoint(network_->state(), resume_path(),
                     {{"position", position_.text()}, {"model", options_.model}}, Momentum::kWith);
   }
 
@@ -297,6 +313,7 @@ class Trainer {
   std::unique_ptr<EvaluationSet> test_, train_eval_;
   std::unique_ptr<data::Loader> loader_;
   Progress* progress_ = nullptr;
+  bool resumed_ = false;
   Position position_;
   std::vector<EpochMetrics> rows_;
   EpochMetrics best_;
@@ -338,12 +355,11 @@ Settings TrainOptions::settings() const {
 TrainResult train(const TrainOptions& options, Session& session) {
   BASIN_CHECK(!options.out.empty(), "--out DIR is missing: where the run's folder goes");
   BASIN_CHECK(options.batch_size >= 1, "--batch-size must be at least 1, got ", options.batch_size);
-  const RunStatus status =
-      open_run_folder(session, options.out, "train", options.settings(), options.resume, true);
+  const RunStatus status = run_status(options.out, "train", options.settings(), options.resume);
   if (status == RunStatus::kDone) return {read_metrics(options.out), true};
-  TrainResult result = Trainer(options, session).run(status);
-  finish_run_folder(session, options.out);
-  return result;
+  Trainer trainer(options, status, session);
+  open_run_folder(session, options.out, "train", options.settings(), options.resume, true);
+  return trainer.run();
 }
 
 std::vector<EpochMetrics> read_metrics(const fs::path& folder) {

@@ -51,7 +51,7 @@ TEST_CASE("a table reads back as it was written") {
   CHECK(back.number(1, "value") == -1e-300);
   CHECK(std::isinf(*back.number(2, "value")));
   CHECK(!back.number(2, "name"));
-  CHECK(!std::filesystem::exists(folder.path() / "table.csv.writing"));
+  CHECK(!std::filesystem::exists(folder.path() / "table.csv.partial"));
 }
 
 TEST_CASE("a table of one column keeps its empty cells") {
