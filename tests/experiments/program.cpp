@@ -2,10 +2,10 @@
 #include <nlohmann/json.hpp>
 
 #include "experiments/csv.h"
-#include "program_runs.h"
-#include "synthetic_results.h"
+#include "tests/experiments/program_runs.h"
+#include "tests/experiments/synthetic_results.h"
+#include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
-#include "tiny_data.h"
 
 using namespace basin;
 using namespace basin::test;
@@ -22,9 +22,9 @@ struct Fixture {
   ProgramResult run(const std::vector<std::string>& arguments) const {
     return run_program(folder.path(), arguments);
   }
-  std::vector<std::string> train(const std::string& out) const {
+  std::vector<std::string> train(const std::string& out, const std::string& epochs = "2") const {
     return {"train",    "--model",   "fixup_resnet8", "--width", "4",         "--data", set(),
-            "--epochs", "2",         "--batch-size",  "16",      "--lr",      "0.05",   "--mixup",
+            "--epochs", epochs,      "--batch-size",  "16",      "--lr",      "0.05",   "--mixup",
             "0.5",      "--augment", "--out",         path(out), "--threads", "1"};
   }
 };
@@ -55,9 +55,9 @@ TEST_CASE("program: version, help, and wrong usage") {
     std::string command, text;  // an option of it, its default beside it
   };
   for (const Help& line :
-       {Help{"train", "[128]"}, Help{"eval", "[200]"}, Help{"interpolate", "[21]"},
-        Help{"rewind", "[0]"}, Help{"distance", "--model"}, Help{"data", "[12]"},
-        Help{"report", "dir"}, Help{"paper", "[demo]"}, Help{"bench", "[train]"}}) {
+       {Help{"train", "=128"}, Help{"eval", "=200"}, Help{"interpolate", "=21"},
+        Help{"rewind", "=0"}, Help{"distance", "--model"}, Help{"data", "=12"},
+        Help{"report", "dir"}, Help{"paper", "=demo"}, Help{"bench", "=train"}}) {
     CAPTURE(line.command);
     CHECK(contains(help.out, line.command));
     const ProgramResult of_command = fixture.run({line.command, "--help"});
@@ -221,11 +221,10 @@ TEST_CASE("program: the config.toml of a run repeats it") {
 
 TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
   const Fixture fixture;
-  const std::vector<std::string> longer = {"--epochs", "40"};
-  REQUIRE(fixture.run(fixture.train("whole") + longer).code == 0);
+  REQUIRE(fixture.run(fixture.train("whole", "40")).code == 0);
   for (const int signal : {SIGTERM, SIGINT}) {
     const std::string out = concat("run-", signal);
-    const Program program(fixture.folder.path(), fixture.train(out) + longer);
+    const Program program(fixture.folder.path(), fixture.train(out, "40"));
     for (int wait = 0; wait < 2000 && !fs::exists(fixture.path(out) + "/metrics.csv"); ++wait) {
       sleep_milliseconds(5);
     }
@@ -234,11 +233,25 @@ TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
     CAPTURE(stopped.error);
     REQUIRE(stopped.code == 75);
     CHECK(stopped.out == "");
-    const ProgramResult refused = fixture.run(fixture.train(out) + longer);
+    const ProgramResult refused = fixture.run(fixture.train(out, "40"));
     CHECK(refused.code == 1);
     CHECK(contains(refused.error, "--resume"));
-    CHECK(fixture.run(fixture.train(out) + longer + std::vector<std::string>{"--resume"}).code ==
-          0);
+    CHECK(fixture.run(fixture.train(out, "40") + std::vector<std::string>{"--resume"}).code == 0);
     check_same_run(fixture.path("whole"), fixture.path(out));
   }
+}
+
+TEST_CASE("program: paper does not take results of one preset for those of another") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "results";
+  fs::create_directories(out / "runs" / "pretrain");
+  write_file_atomically(out / "runs" / "pretrain" / "DONE", "");
+  write_file_atomically(out / "plan.json", R"({"preset": "smoke"})");
+  const auto before = folder_bytes(out);
+  const ProgramResult result =
+      run_program(folder.path(), {"paper", "--preset", "demo", "--out", out.string()});
+  CHECK(result.code == 1);
+  CHECK(contains(result.error, "--preset smoke"));
+  CHECK(contains(result.error, out.string()));
+  CHECK(folder_bytes(out) == before);
 }

@@ -1,9 +1,9 @@
 // The program killed at random moments, again and again: what it ends with is what it would have
 // ended with.
 #include "kernels/random.h"
-#include "program_runs.h"
+#include "tests/experiments/program_runs.h"
+#include "tests/experiments/tiny_data.h"
 #include "tests/support/temporary_folder.h"
-#include "tiny_data.h"
 
 using namespace basin;
 using namespace basin::test;
