@@ -80,6 +80,7 @@ class Plan {
 
   void run() {
     const auto start = std::chrono::steady_clock::now();
+    check_preset();
     create_folders(out_ / "runs");
     create_folders(out_ / "analyses");
     create_folders(out_ / "sheets");
@@ -93,6 +94,7 @@ class Plan {
                                      options_.preset, tasks_.size(), out_.string(), done,
                                      threads()));
     session_.progress = std::make_unique<Progress>(session_.log, total);
+    write_plan(start);
     write_sheets();
     std::vector<std::string> failures;
     try {
@@ -114,6 +116,17 @@ class Plan {
   }
 
  private:
+  // Finished tasks are reused by name: those of another preset must not pass for this one's.
+  void check_preset() const {
+    const fs::path path = out_ / "plan.json";
+    if (!fs::exists(path)) return;
+    const auto plan = nlohmann::json::parse(read_file(path), nullptr, false);
+    BASIN_CHECK(plan.is_object(), path.string(), " is damaged. Remove it, or choose another --out");
+    const std::string preset = plan.value("preset", "");
+    BASIN_CHECK(preset == options_.preset, out_.string(), " holds the results of --preset ", preset,
+                ", not of ", options_.preset, ". Choose another --out");
+  }
+
   fs::path run_folder(const std::string& name) const { return out_ / "runs" / name; }
   std::string run_name(const std::string& target, const char* kind, int64_t seed) const {
     return target + "-" + kind + "-" + std::to_string(seed);

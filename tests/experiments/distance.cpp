@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "tiny_data.h"
+#include "tests/experiments/tiny_data.h"
 
 using namespace basin;
 using namespace basin::test;

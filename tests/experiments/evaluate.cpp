@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "tiny_data.h"
+#include "tests/experiments/tiny_data.h"
 
 using namespace basin;
 using namespace basin::test;
@@ -30,8 +30,9 @@ std::vector<double> logits_of(Network& network, const data::Dataset& set, int64_
 
 TEST_CASE("evaluate: accuracy, loss and predictions, with a last batch that is not full") {
   const auto session = small_session();
-  for (const std::string model : {"fixup_resnet8", "resnet8"}) {
-    const auto network = lively_network(model, session->stream, 1);
+  for (const bool batch_norm : {false, true}) {
+    const auto network = batch_norm ? lively_network("resnet8", session->stream, 3)
+                                    : lively_network("fixup_resnet8", session->stream, 2);
     const auto set = tiny_set(23, 8, 3);
     double loss = 0;
     int64_t correct = 0;

@@ -1,8 +1,8 @@
 // Interpolation: the grid, its exact end points, and barriers worked by hand.
 #include "experiments/interpolate.h"
 
+#include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
-#include "tiny_data.h"
 
 using namespace basin;
 using namespace basin::test;

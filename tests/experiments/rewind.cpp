@@ -1,7 +1,7 @@
 // Rewinding modules of a trained network.
 #include "experiments/rewind.h"
 
-#include "tiny_data.h"
+#include "tests/experiments/tiny_data.h"
 
 using namespace basin;
 using namespace basin::test;

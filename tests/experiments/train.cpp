@@ -12,10 +12,10 @@
 #include "experiments/evaluate.h"
 #include "experiments/model_file.h"
 #include "kernels/parallel.h"
+#include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/training.h"
-#include "tiny_data.h"
 
 using namespace basin;
 using namespace basin::test;

@@ -1,0 +1,257 @@
+// The program: its exit codes, messages, JSON and configuration files, on a tiny training run.
+#include <nlohmann/json.hpp>
+
+#include "experiments/csv.h"
+#include "tests/experiments/program_runs.h"
+#include "tests/experiments/synthetic_results.h"
+#include "tests/experiments/tiny_data.h"
+#include "tests/support/errors.h"
+
+using namespace basin;
+using namespace basin::test;
+
+namespace {
+
+struct Fixture {
+  TemporaryFolder folder;
+  std::string data = path("data");
+
+  Fixture() { write_tiny_data(data, 60, 21, 3); }
+  std::string path(const std::string& name) const { return (folder.path() / name).string(); }
+  std::string set() const { return "idx:" + data; }
+  ProgramResult run(const std::vector<std::string>& arguments) const {
+    return run_program(folder.path(), arguments);
+  }
+  std::vector<std::string> train(const std::string& out, const std::string& epochs = "2") const {
+    return {"train",    "--model",   "fixup_resnet8", "--width", "4",         "--data", set(),
+            "--epochs", epochs,      "--batch-size",  "16",      "--lr",      "0.05",   "--mixup",
+            "0.5",      "--augment", "--out",         path(out), "--threads", "1"};
+  }
+};
+
+std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+// Standard output as JSON; fails the test when anything else stands there.
+nlohmann::json json_of(const ProgramResult& result) {
+  CHECK(result.code == 0);
+  INFO(result.out, result.error);
+  REQUIRE(nlohmann::json::accept(result.out));
+  return nlohmann::json::parse(result.out);
+}
+
+}  // namespace
+
+TEST_CASE("program: version, help, and wrong usage") {
+  const Fixture fixture;
+  const ProgramResult version = fixture.run({"--version"});
+  CHECK(version.code == 0);
+  CHECK(contains(version.out, "basin "));
+  const ProgramResult help = fixture.run({"--help"});
+  CHECK(help.code == 0);
+  struct Help {
+    std::string command, text;  // an option of it, its default beside it
+  };
+  for (const Help& line :
+       {Help{"train", "=128"}, Help{"eval", "=200"}, Help{"interpolate", "=21"},
+        Help{"rewind", "=0"}, Help{"distance", "--model"}, Help{"data", "=12"},
+        Help{"report", "dir"}, Help{"paper", "=demo"}, Help{"bench", "=train"}}) {
+    CAPTURE(line.command);
+    CHECK(contains(help.out, line.command));
+    const ProgramResult of_command = fixture.run({line.command, "--help"});
+    CHECK(of_command.code == 0);
+    CHECK(contains(of_command.out, line.text));
+  }
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
+           {},
+           {"fly"},
+           {"train"},
+           {"--threads", "0", "train"},
+           fixture.train("run") + std::vector<std::string>{"--wings", "2"},
+           fixture.train("run") + std::vector<std::string>{"--epochs", "two"},
+           {"--config", "/nowhere.toml", "train"}}) {
+    const ProgramResult result = fixture.run(wrong);
+    CHECK(result.code == 2);
+    CHECK(result.out == "");
+    CHECK(result.error != "");
+  }
+  CHECK_FALSE(fs::exists(fixture.path("run")));
+}
+
+TEST_CASE("program: missing and damaged files are named") {
+  const Fixture fixture;
+  REQUIRE(fixture.run(fixture.train("run")).code == 0);
+  auto failed = [&](const std::vector<std::string>& arguments, const std::string& name) {
+    const ProgramResult result = fixture.run(arguments);
+    CHECK(result.code == 1);
+    CHECK(result.out == "");
+    CAPTURE(result.error);
+    CHECK(contains(result.error, name));
+  };
+  const std::string missing = fixture.path("missing.safetensors");
+  failed({"eval", "--checkpoint", missing, "--data", fixture.set()}, missing);
+  failed({"distance", fixture.path("run"), missing}, missing);
+  failed({"eval", "--checkpoint", fixture.path("run"), "--data", "idx:" + fixture.path("none")},
+         fixture.path("none"));
+  failed({"interpolate", "--from", missing, "--to", missing, "--data", fixture.set(), "--out",
+          fixture.path("line")},
+         missing);
+  CHECK_FALSE(fs::exists(fixture.path("line")));
+  failed({"rewind", "--run", fixture.path("run"), "--data", fixture.set(), "--to-epoch", "7",
+          "--out", fixture.path("rewound")},
+         "epoch 7");
+  CHECK_FALSE(fs::exists(fixture.path("rewound")));
+
+  const std::string last = read_file(fixture.path("run/checkpoints/last.safetensors"));
+  for (const size_t size : {size_t{0}, size_t{5}, size_t{100}, last.size() - 1}) {
+    write_file_atomically(missing, last.substr(0, size));
+    failed({"eval", "--checkpoint", missing, "--data", fixture.set()}, missing);
+  }
+  const std::string images = fixture.data + "/train-images-idx3-ubyte";
+  write_file_atomically(images, read_file(images).substr(0, 500));
+  failed(fixture.train("other"), images);
+  failed({"data", "--data", fixture.set()}, images);
+}
+
+TEST_CASE("program: every command on a tiny run, with JSON alone on standard output") {
+  const Fixture fixture;
+  const auto trained =
+      json_of(fixture.run(fixture.train("run") + std::vector<std::string>{"--json"}));
+  CHECK(trained["epochs"] == 2);
+  const ProgramResult again =
+      fixture.run(fixture.train("run") + std::vector<std::string>{"--json"});
+  CHECK(json_of(again) == trained);
+  CHECK(contains(again.error, "done already"));
+  REQUIRE(fixture.run(fixture.train("second") + std::vector<std::string>{"--seed", "2"}).code == 0);
+
+  const auto evaluated = json_of(fixture.run(
+      {"--json", "eval", "--checkpoint", fixture.path("run"), "--data", fixture.set()}));
+  CHECK(evaluated["images"] == 21);
+  CHECK(evaluated["loss"] == trained["final"]["test_loss"]);
+  CHECK(evaluated["accuracy"] == trained["final"]["test_accuracy"]);
+
+  const std::vector<std::string> line = {
+      "interpolate", "--from",      fixture.path("run"), "--to", fixture.path("second"),
+      "--data",      fixture.set(), "--points",          "5",    "--json"};
+  const auto barrier =
+      json_of(fixture.run(line + std::vector<std::string>{"--out", fixture.path("line")}));
+  CHECK(barrier["barrier_accuracy"] >= 0);
+  CHECK(barrier["barrier_loss"] >= 0);
+  const CsvTable points = CsvTable::read(fixture.path("line/interpolation.csv"));
+  REQUIRE(points.row_count() == 5);
+  CHECK(*points.number(0, "loss") == evaluated["loss"]);
+  // Beyond the ends, on a grid that meets neither of them: no barrier, but no failure either.
+  const auto beyond = json_of(fixture.run(
+      line + std::vector<std::string>{"--range", "-0.3,1.2", "--out", fixture.path("beyond")}));
+  CHECK_FALSE(beyond.contains("barrier_loss"));
+  CHECK(*CsvTable::read(fixture.path("beyond/interpolation.csv")).number(0, "lambda") == -0.3);
+
+  const auto rewound =
+      json_of(fixture.run({"rewind", "--run", fixture.path("run"), "--data", fixture.set(), "--out",
+                           fixture.path("rewound"), "--json"}));
+  REQUIRE(rewound.size() == 6);  // none, conv1, three blocks, fc
+  CHECK(rewound[0]["module"] == "none");
+  CHECK(rewound[0]["loss"] == evaluated["loss"]);
+
+  const auto distance =
+      json_of(fixture.run({"distance", fixture.path("run"), fixture.path("second"), "--json"}));
+  CHECK(distance[0]["module"] == "all");
+  CHECK(distance[0]["distance"] > 0);
+  CHECK(distance.size() == 7);
+
+  const auto data = json_of(fixture.run(
+      {"data", "--data", fixture.set(), "--sheet", fixture.path("sheet.png"), "--json"}));
+  CHECK(data["train_images"] == 60);
+  CHECK(data["classes"].size() == 3);
+  CHECK(read_file(fixture.path("sheet.png")).substr(1, 3) == "PNG");
+
+  const auto bench =
+      json_of(fixture.run({"bench", "--model", "fixup_resnet8", "--image-size", "8", "--batch-size",
+                           "4", "--steps", "2", "--warmup", "1", "--json"}));
+  CHECK(bench["step_seconds"].size() == 2);
+
+  write_synthetic_results(fixture.path("results"), 3);
+  const auto report = json_of(fixture.run({"report", fixture.path("results"), "--json"}));
+  CHECK(fs::exists(report["report"].get<std::string>()));
+}
+
+TEST_CASE("program: settings of a file, which the command line overrules") {
+  const Fixture fixture;
+  write_file_atomically(fixture.path("settings.toml"),
+                        "threads = 1\n[train]\nmodel = \"fixup_resnet8\"\nwidth = 4\ndata = \"" +
+                            fixture.set() +
+                            "\"\nepochs = 7\nbatch-size = 20\nlr-milestones = [1, 2]\n"
+                            "augment = true\n");
+  const ProgramResult result = fixture.run({"--config", fixture.path("settings.toml"), "train",
+                                            "--epochs", "1", "--out", fixture.path("run")});
+  CAPTURE(result.error);
+  REQUIRE(result.code == 0);
+  const auto config = nlohmann::json::parse(read_file(fixture.path("run/config.json")));
+  CHECK(config["epochs"] == "1");
+  CHECK(config["batch-size"] == "20");
+  CHECK(config["width"] == "4");
+  CHECK(config["lr-milestones"] == "1,2");
+  CHECK(config["augment"] == "true");
+  CHECK(config["seed"] == "1");
+
+  write_file_atomically(fixture.path("misspelt.toml"), "[train]\nbatchsize = 20\n");
+  const ProgramResult misspelt = fixture.run(
+      std::vector<std::string>{"--config", fixture.path("misspelt.toml")} + fixture.train("other"));
+  CHECK(misspelt.code == 2);
+  CHECK(contains(misspelt.error, "batchsize"));
+}
+
+TEST_CASE("program: the config.toml of a run repeats it") {
+  const Fixture fixture;
+  REQUIRE(
+      fixture
+          .run(fixture.train("run") + std::vector<std::string>{"--lr-milestones", "1,2", "--seed",
+                                                               "4", "--train-size", "50"})
+          .code == 0);
+  const ProgramResult result = fixture.run(
+      {"--config", fixture.path("run/config.toml"), "train", "--out", fixture.path("repeated")});
+  CAPTURE(result.error);
+  REQUIRE(result.code == 0);
+  check_same_run(fixture.path("run"), fixture.path("repeated"));
+  CHECK(read_file(fixture.path("run/config.json")) ==
+        read_file(fixture.path("repeated/config.json")));
+}
+
+TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
+  const Fixture fixture;
+  REQUIRE(fixture.run(fixture.train("whole", "40")).code == 0);
+  for (const int signal : {SIGTERM, SIGINT}) {
+    const std::string out = concat("run-", signal);
+    const Program program(fixture.folder.path(), fixture.train(out, "40"));
+    for (int wait = 0; wait < 2000 && !fs::exists(fixture.path(out) + "/metrics.csv"); ++wait) {
+      sleep_milliseconds(5);
+    }
+    program.send(signal);
+    const ProgramResult stopped = program.wait();
+    CAPTURE(stopped.error);
+    REQUIRE(stopped.code == 75);
+    CHECK(stopped.out == "");
+    const ProgramResult refused = fixture.run(fixture.train(out, "40"));
+    CHECK(refused.code == 1);
+    CHECK(contains(refused.error, "--resume"));
+    CHECK(fixture.run(fixture.train(out, "40") + std::vector<std::string>{"--resume"}).code == 0);
+    check_same_run(fixture.path("whole"), fixture.path(out));
+  }
+}
+
+TEST_CASE("program: paper does not take results of one preset for those of another") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path() / "results";
+  fs::create_directories(out / "runs" / "pretrain");
+  write_file_atomically(out / "runs" / "pretrain" / "DONE", "");
+  write_file_atomically(out / "plan.json", R"({"preset": "smoke"})");
+  const auto before = folder_bytes(out);
+  const ProgramResult result =
+      run_program(folder.path(), {"paper", "--preset", "demo", "--out", out.string()});
+  CHECK(result.code == 1);
+  CHECK(contains(result.error, "--preset smoke"));
+  CHECK(contains(result.error, out.string()));
+  CHECK(folder_bytes(out) == before);
+}
