@@ -10,7 +10,7 @@ namespace basin {
 SgdFactors reference_sgd_rule(const std::string& name) {
   const bool tenth =
       name.find("bias") != std::string::npos || name.find("scale") != std::string::npos;
-  return {tenth ? 0.1f : 1.0f, 1.0f};
+  return {tenth ? 0.1 : 1.0, 1.0};
 }
 
 SgdFactors uniform_sgd_rule(const std::string&) {

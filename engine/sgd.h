@@ -13,7 +13,7 @@ namespace basin {
 
 // How a parameter's learning rate and weight decay follow from its name.
 struct SgdFactors {
-  float learning_rate = 1, weight_decay = 1;
+  double learning_rate = 1, weight_decay = 1;
 };
 using SgdRule = std::function<SgdFactors(const std::string& name)>;
 

@@ -14,7 +14,7 @@ using namespace basin::test;
 TEST_CASE("the reference's rule: biases and scales at a tenth, decay on everything") {
   for (const char* name : {"bias1", "bias2", "layer1.0.bias1a", "layer1.0.bias3b", "layer1.0.scale",
                            "fc.bias", "layer1.0.bn1.bias"}) {
-    CHECK(reference_sgd_rule(name).learning_rate == 0.1f);
+    CHECK(reference_sgd_rule(name).learning_rate == 0.1);
     CHECK(reference_sgd_rule(name).weight_decay == 1);
   }
   for (const char* name : {"conv1.weight", "layer1.0.conv1.weight", "fc.weight",

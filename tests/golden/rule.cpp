@@ -6,8 +6,8 @@
 namespace basin::golden {
 
 TEST_CASE("generated values are those of the golden files") {
-  for (const char* name :
-       {"fixup_resnet20", "resnet20", "fixup_resnet18", "resnet18", "fixup_resnet50", "resnet50"}) {
+  for (const char* name : {"fixup_resnet20", "resnet20", "fixup_resnet18", "resnet18",
+                           "fixup_resnet50", "fixup_resnet50_224", "resnet50"}) {
     CAPTURE(name);
     const ModelCase model = read_model_case(name);
     CHECK(model.samples.size() >= 3);
