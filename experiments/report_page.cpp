@@ -55,7 +55,7 @@ tbody th { font-weight: 600; white-space: nowrap; }
 .claim { border: 1px solid var(--line); border-radius: 6px; padding: 14px 18px; margin: 14px 0; break-inside: avoid; }
 .claim h3 { margin: 0 0 4px; }
 .claim .rule { font-size: 0.9rem; color: var(--soft); margin-bottom: 8px; max-width: 90ch; }
-.finding { display: grid; grid-template-columns: 150px 7.5em minmax(0, 1.25fr) minmax(0, 1fr); gap: 2px 18px; padding: 8px 0;
+.finding { display: grid; grid-template-columns: 130px 9.8em minmax(0, 1.25fr) minmax(0, 1fr); gap: 2px 18px; padding: 8px 0;
   border-top: 1px solid var(--line); font-size: 0.92rem; align-items: baseline; font-variant-numeric: tabular-nums; }
 .finding .target { font-weight: 600; }
 .finding .paper { color: var(--soft); }
