@@ -81,6 +81,8 @@ struct DataOptions {
   uint64_t seed = 1;          // of that draw
   bool skip_bad = false;      // imagefolder: go on past unreadable images
   int64_t test_size = 0;      // the first test images, equally from every class; 0: all
+
+  bool operator==(const DataOptions&) const = default;
 };
 
 struct DataSplits {

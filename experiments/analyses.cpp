@@ -53,7 +53,7 @@ void run_interpolate(const InterpolateOptions& options, Session& session) {
   const auto b = load_network(options.to, options.model, session.stream);
   const auto network =
       make_network(a->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
-  const auto test = data::load_data(options.data).test;
+  const auto test = session.load(options.data).test;
   check_classes(*network, *test);
   open_run_folder(session, options.out, "interpolate", settings, true, false);
   if (network->has_batch_norm()) {
@@ -107,7 +107,7 @@ void run_rewind(const RewindOptions& options, Session& session) {
       load_network(epoch_checkpoint(options.run, options.to_epoch), "", session.stream);
   const auto network =
       make_network(trained->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
-  const auto test = data::load_data(options.data).test;
+  const auto test = session.load(options.data).test;
   check_classes(*network, *test);
   open_run_folder(session, options.out, "rewind", settings, true, false);
   EvaluationSet set(test, {.batch_size = kBatch}, session);

@@ -22,7 +22,7 @@ struct CommonOptions {
 using AddCommand = void(CLI::App& app, const CommonOptions& common, Session& session,
                         std::function<void()>& command);
 AddCommand add_train_command, add_eval_command, add_interpolate_command, add_rewind_command,
-    add_distance_command, add_data_command, add_report_command, add_paper_command,
+    add_distance_command, add_data_command, add_report_command, add_paper_commands,
     add_bench_command;
 
 }  // namespace basin

@@ -47,7 +47,7 @@ int main(int argc, char** argv) {
   add_distance_command(app, common, session, command);
   add_data_command(app, common, session, command);
   add_report_command(app, common, session, command);
-  add_paper_command(app, common, session, command);
+  add_paper_commands(app, common, session, command);
   add_bench_command(app, common, session, command);
 
   try {
