@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "engine/checkpoint.h"
 #include "engine/files.h"
 #include "experiments/csv.h"
 #include "experiments/evaluate.h"
@@ -16,16 +15,12 @@
 #include "experiments/run_folder.h"
 
 namespace basin {
-namespace {
-
-constexpr int64_t kBatch = 200;
 
 void check_classes(const Network& network, const data::Dataset& set) {
   BASIN_CHECK(network.options().classes == set.classes(), "the network has ",
               network.options().classes, " classes, ", set.name(), " has ", set.classes());
 }
 
-// What of `data` an evaluation on its test images depends on.
 void add_test_settings(const data::DataOptions& data, Settings& settings) {
   settings.insert(settings.end(), {{"data", data.spec},
                                    {"data-dir", data.data_dir},
@@ -33,8 +28,6 @@ void add_test_settings(const data::DataOptions& data, Settings& settings) {
                                    {"test-size", std::to_string(data.test_size)},
                                    {"skip-bad", data.skip_bad ? "true" : "false"}});
 }
-
-}  // namespace
 
 void run_interpolate(const InterpolateOptions& options, Session& session) {
   BASIN_CHECK(options.range.size() == 2, "--range must be low,high");
@@ -62,7 +55,7 @@ void run_interpolate(const InterpolateOptions& options, Session& session) {
         "weights; "
         "points between the ends may look worse than they are");
   }
-  EvaluationSet set(test, {.batch_size = kBatch}, session);
+  EvaluationSet set(test, {.batch_size = kEvaluationBatch}, session);
   const auto points = interpolate(*network, a->state(), b->state(), set, options.points,
                                   options.range[0], options.range[1], session);
   const std::string score = score_name(set.multi_label());
@@ -110,7 +103,7 @@ void run_rewind(const RewindOptions& options, Session& session) {
   const auto test = session.load(options.data).test;
   check_classes(*network, *test);
   open_run_folder(session, options.out, "rewind", settings, true, false);
-  EvaluationSet set(test, {.batch_size = kBatch}, session);
+  EvaluationSet set(test, {.batch_size = kEvaluationBatch}, session);
   const std::string score = score_name(set.multi_label());
   CsvTable table({"module", "loss", score});
   for (const RewindResult& row :
@@ -119,23 +112,6 @@ void run_rewind(const RewindOptions& options, Session& session) {
   }
   table.write(options.out / "rewind.csv");
   finish_run_folder(session, options.out);
-}
-
-std::vector<Distance> checkpoint_distances(const std::filesystem::path& a,
-                                           const std::filesystem::path& b, const std::string& model,
-                                           Session& session) {
-  const auto network_a = load_network(a, model, session.stream);
-  const auto network_b = load_network(b, model, session.stream);
-  if (network_a->options().classes == network_b->options().classes) {
-    return distances(network_a->state(), network_b->state(), true);
-  }
-  // Another number of classes: b's weights are loaded into a network with a's fc, which then is not
-  // compared.
-  const auto reshaped =
-      make_network(network_a->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
-  load_checkpoint(reshaped->state(), checkpoint_path(b),
-                  {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
-  return distances(network_a->state(), reshaped->state(), false);
 }
 
 }  // namespace basin

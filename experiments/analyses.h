@@ -7,9 +7,19 @@
 
 #include "data/dataset.h"
 #include "experiments/distance.h"
+#include "experiments/run_folder.h"
 #include "experiments/session.h"
+#include "models/network.h"
 
 namespace basin {
+
+// Images per pass of an evaluation.
+constexpr int64_t kEvaluationBatch = 200;
+
+// Throws Error unless the network has as many outputs as the set has classes.
+void check_classes(const Network& network, const data::Dataset& set);
+// Adds what of `data` an evaluation on its test images depends on.
+void add_test_settings(const data::DataOptions& data, Settings& settings);
 
 struct InterpolateOptions {
   std::filesystem::path from, to;  // checkpoints or run folders
@@ -36,10 +46,5 @@ struct RewindOptions {
 
 // Writes rewind.csv (module, loss, accuracy|auc). A finished folder is left as it is.
 void run_rewind(const RewindOptions& options, Session& session);
-
-// Distances of two checkpoints or run folders; with fc where both have the same classes.
-std::vector<Distance> checkpoint_distances(const std::filesystem::path& a,
-                                           const std::filesystem::path& b, const std::string& model,
-                                           Session& session);
 
 }  // namespace basin

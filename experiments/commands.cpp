@@ -33,12 +33,14 @@ constexpr const char* kDataHelp =
     "cifar10:DIR, "
     "cifar100:DIR, imagefolder:DIR";
 
-void print(const CommonOptions& common, const Json& json, const std::string& text) {
+}  // namespace
+
+void print(const CommonOptions& common, const nlohmann::ordered_json& json,
+           const std::string& text) {
   const std::string out = common.json ? json.dump(2) : text;
   fmt::print("{}\n", out);
 }
 
-// The options that name test images.
 void add_test_data(CLI::App* sub, data::DataOptions& data) {
   sub->add_option("--data", data.spec, kDataHelp)->required();
   sub->add_option("--data-dir", data.data_dir,
@@ -54,8 +56,6 @@ void add_test_data(CLI::App* sub, data::DataOptions& data) {
 void add_model(CLI::App* sub, std::string& model) {
   sub->add_option("--model", model, "network, when the checkpoint does not say it");
 }
-
-}  // namespace
 
 void add_train_command(CLI::App& app, const CommonOptions& common, Session& session,
                        std::function<void()>& command) {
@@ -218,36 +218,6 @@ void add_rewind_command(CLI::App& app, const CommonOptions& common, Session& ses
         json.push_back({{"module", table.text(i, "module")}, {"loss", loss}, {column, score}});
         text +=
             fmt::format("{:<12} {:>9.4f} {:>7.2f} %\n", table.text(i, "module"), loss, 100 * score);
-      }
-      print(common, json, text);
-    };
-  });
-}
-
-void add_distance_command(CLI::App& app, const CommonOptions& common, Session& session,
-                          std::function<void()>& command) {
-  struct Options {
-    std::string a, b, model;
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App* sub = app.add_subcommand(
-      "distance", "l2 distance of two networks, whole and per module (paper, Table 2)");
-  sub->add_option("a", options->a, "checkpoint or run folder")->required();
-  sub->add_option("b", options->b, "checkpoint or run folder")->required();
-  add_model(sub, options->model);
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      Json json = Json::array();
-      std::string text =
-          fmt::format("{:<12} {:>12} {:>12} {:>12}\n", "module", "distance", "norm a", "norm b");
-      for (const Distance& row :
-           checkpoint_distances(options->a, options->b, options->model, session)) {
-        json.push_back({{"module", row.module},
-                        {"distance", row.distance},
-                        {"norm_a", row.norm_a},
-                        {"norm_b", row.norm_b}});
-        text += fmt::format("{:<12} {:>12.5f} {:>12.5f} {:>12.5f}\n", row.module, row.distance,
-                            row.norm_a, row.norm_b);
       }
       print(common, json, text);
     };

@@ -59,8 +59,7 @@ Evaluation EvaluationSet::evaluate(Network& network) {
   const int64_t classes = dataset_->classes();
   int64_t correct = 0;
   double loss_sum = 0;
-  std::vector<std::vector<float>> scores(multi_label() ? static_cast<size_t>(classes) : 0);
-  std::vector<std::vector<uint8_t>> positives(scores.size());
+  std::vector<uint8_t> positives;  // [images, labels]
   for_each_batch([&](const KeptBatch& batch) {
     check_interruption();
     Tape tape(session_.stream, session_.arena, false);
@@ -71,9 +70,8 @@ Evaluation EvaluationSet::evaluate(Network& network) {
     loss_sum += static_cast<double>(loss.data<float>()[0]) * static_cast<double>(rows);
     if (multi_label()) {
       for (int64_t i = 0; i < rows * classes; ++i) {
-        const auto label = static_cast<size_t>(i % classes);
-        scores[label].push_back(logits.data<float>()[i]);
-        positives[label].push_back(batch.targets.data<float>()[i] > 0.5f);
+        result.logits.push_back(logits.data<float>()[i]);
+        positives.push_back(batch.targets.data<float>()[i] > 0.5f);
       }
     } else {
       const Tensor predictions = arg_max(tape, logits);
@@ -89,8 +87,16 @@ Evaluation EvaluationSet::evaluate(Network& network) {
   result.score = static_cast<double>(correct) / images;
   if (multi_label()) {
     result.score = 0;
-    for (size_t label = 0; label < scores.size(); ++label) {
-      result.score += roc_auc(scores[label], positives[label]) / static_cast<double>(classes);
+    for (int64_t label = 0; label < classes; ++label) {
+      std::vector<float> label_scores;
+      std::vector<uint8_t> label_positives;
+      for (auto i = static_cast<size_t>(label); i < positives.size();
+           i += static_cast<size_t>(classes)) {
+        label_scores.push_back(result.logits[i]);
+        label_positives.push_back(positives[i]);
+      }
+      result.label_auc.push_back(roc_auc(label_scores, label_positives));
+      result.score += result.label_auc.back() / static_cast<double>(classes);
     }
   }
   return result;

@@ -14,6 +14,10 @@ struct Evaluation {
   double loss = 0;   // mean cross entropy (or binary cross entropy) per image
   double score = 0;  // accuracy as a fraction; of multi-label sets the mean ROC-AUC over labels
   std::vector<int32_t> predictions;  // top-1 class per image; empty for multi-label sets
+  // Of multi-label sets only: the outputs [images, labels], whose sigmoid is the probability of a
+  // label, and each label's ROC-AUC, NaN where all images or none have it.
+  std::vector<float> logits;
+  std::vector<double> label_auc;
 };
 
 // A data set prepared for many evaluations: its normalised batches are kept in memory when they fit

@@ -1,0 +1,74 @@
+// Gram matrices by the matrix product of kernels/, singular values by Eigen.
+#include "engine/linear_algebra.h"
+
+#define EIGEN_MPL2_ONLY  // none of the few parts under another licence
+#include <Eigen/SVD>
+#include <algorithm>
+
+#include "kernels/gemm.h"
+#include "kernels/run.h"
+
+namespace basin {
+namespace {
+
+// I - 1/n: a product with it subtracts the mean.
+Tensor centring_matrix(Tape& tape, int64_t n) {
+  const Tensor matrix = tape.empty({n, n}, DType::kF32);
+  const double share = 1 / static_cast<double>(n);
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j < n; ++j) {
+      matrix.data<float>()[i * n + j] = static_cast<float>((i == j ? 1 : 0) - share);
+    }
+  }
+  return matrix;
+}
+
+}  // namespace
+
+std::vector<double> image_gram(Tape& tape, const Tensor& x) {
+  const int64_t images = x.shape()[0], features = x.size() / images;
+  // Centred and transposed by one product: rows of features then lie one after the other in
+  // memory, which the second product reads several times faster than columns.
+  const Tensor centred = tape.empty({features, images}, DType::kF32);
+  run(Gemm<float>{true, false, features, images, images, x.data<float>(),
+                  centring_matrix(tape, images).data<float>(), centred.data<float>(), false},
+      tape.stream());
+  const Tensor gram = tape.empty({images, images}, DType::kF32);
+  run(Gemm<float>{true, false, images, images, features, centred.data<float>(),
+                  centred.data<float>(), gram.data<float>(), false},
+      tape.stream());
+  return {gram.data<float>(), gram.data<float>() + gram.size()};
+}
+
+std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
+  constexpr int64_t kPlaces = 8192;
+  const int64_t channels = x.shape()[x.shape().rank() - 1], places = x.size() / channels;
+  const Tensor centring = centring_matrix(tape, channels);
+  const Tensor centred = tape.empty({std::min(places, kPlaces), channels}, DType::kF32);
+  const Tensor part = tape.empty({channels, channels}, DType::kF32);
+  std::vector<double> gram(static_cast<size_t>(part.size()));
+  for (int64_t begin = 0; begin < places; begin += kPlaces) {
+    const int64_t rows = std::min(kPlaces, places - begin);
+    run(Gemm<float>{false, false, rows, channels, channels, x.data<float>() + begin * channels,
+                    centring.data<float>(), centred.data<float>(), false},
+        tape.stream());
+    run(Gemm<float>{true, false, channels, channels, rows, centred.data<float>(),
+                    centred.data<float>(), part.data<float>(), false},
+        tape.stream());
+    for (size_t i = 0; i < gram.size(); ++i) gram[i] += part.data<float>()[i];
+  }
+  return gram;
+}
+
+std::vector<double> singular_values(const Tensor& x) {
+  using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const int64_t rows = x.shape()[0];
+  const Eigen::MatrixXd matrix =
+      Eigen::Map<const RowMajor>(x.data<float>(), rows, x.size() / rows).cast<double>();
+  BASIN_CHECK(matrix.allFinite(), "singular values of a matrix ", x.shape().text(),
+              " that holds infinite values or NaN; did its training diverge?");
+  const Eigen::VectorXd values = Eigen::BDCSVD<Eigen::MatrixXd>(matrix).singularValues();
+  return {values.data(), values.data() + values.size()};
+}
+
+}  // namespace basin
