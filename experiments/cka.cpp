@@ -175,7 +175,7 @@ void run_cka(const CkaOptions& options, Session& session) {
   }
   const auto a = load_network(options.a, options.model, session.stream);
   const auto b = load_network(options.b, options.model, session.stream);
-  const auto test = data::load_data(options.data).test;
+  const auto test = session.load(options.data).test;
   open_run_folder(session, options.out, "cka", settings, true, false);
   const CkaResult result = cka(*a, *b, test, options.batch_size, session);
   if (result.dropped > 0) {

@@ -166,64 +166,6 @@ void add_eval_command(CLI::App& app, const CommonOptions& common, Session& sessi
   });
 }
 
-void add_interpolate_command(CLI::App& app, const CommonOptions& common, Session& session,
-                             std::function<void()>& command) {
-  auto options = std::make_shared<InterpolateOptions>();
-  CLI::App* sub = app.add_subcommand(
-      "interpolate", "evaluate the straight line between two networks (paper, Fig. 4)");
-  sub->add_option("--from", options->from, "checkpoint or run folder at lambda 0")->required();
-  sub->add_option("--to", options->to, "checkpoint or run folder at lambda 1")->required();
-  add_test_data(sub, options->data);
-  add_model(sub, options->model);
-  sub->add_option("--points", options->points, "evaluations, at equal distances")
-      ->check(CLI::Range(2, 100000))
-      ->capture_default_str();
-  sub->add_option("--range", options->range, "low,high of lambda; beyond 0,1 extrapolates")
-      ->delimiter(',')
-      ->expected(2)
-      ->capture_default_str();
-  sub->add_option("--out", options->out, "folder of the result")->required();
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      run_interpolate(*options, session);
-      const Json json = Json::parse(read_file(options->out / "result.json"));
-      print(common, json, fmt::format("{}: {}", options->out.string(), json.dump()));
-    };
-  });
-}
-
-void add_rewind_command(CLI::App& app, const CommonOptions& common, Session& session,
-                        std::function<void()>& command) {
-  auto options = std::make_shared<RewindOptions>();
-  CLI::App* sub = app.add_subcommand(
-      "rewind",
-      "set each module of a trained network back to an earlier checkpoint (paper, Fig. 5)");
-  sub->add_option("--run", options->run, "folder of a training run")->required();
-  add_test_data(sub, options->data);
-  sub->add_option("--to-epoch", options->to_epoch,
-                  "checkpoint to set back to; 0: before the first update")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  sub->add_option("--out", options->out, "folder of the result")->required();
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      run_rewind(*options, session);
-      const CsvTable table = CsvTable::read(options->out / "rewind.csv");
-      Json json = Json::array();
-      std::string text = fmt::format("{:<12} {:>9} {:>9}\n", "module", "loss", "score");
-      for (size_t i = 0; i < table.row_count(); ++i) {
-        const double loss = table.number(i, "loss").value_or(std::nan(""));
-        const char* column = table.has_column("auc") ? "auc" : "accuracy";
-        const double score = table.number(i, column).value_or(std::nan(""));
-        json.push_back({{"module", table.text(i, "module")}, {"loss", loss}, {column, score}});
-        text +=
-            fmt::format("{:<12} {:>9.4f} {:>7.2f} %\n", table.text(i, "module"), loss, 100 * score);
-      }
-      print(common, json, text);
-    };
-  });
-}
-
 void add_data_command(CLI::App& app, const CommonOptions& common, Session& session,
                       std::function<void()>& command) {
   struct Options {

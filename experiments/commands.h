@@ -2,10 +2,9 @@
 #pragma once
 
 #include <functional>
-
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include <nlohmann/json_fwd.hpp>
 #include "data/dataset.h"
 #include "experiments/session.h"
 
@@ -32,9 +31,11 @@ void add_model(CLI::App* sub, std::string& model);
 // options it fills live as long as `command`.
 using AddCommand = void(CLI::App& app, const CommonOptions& common, Session& session,
                         std::function<void()>& command);
-AddCommand add_train_command, add_eval_command, add_interpolate_command, add_rewind_command,
-    add_data_command, add_report_command, add_paper_commands, add_bench_command;
+AddCommand add_train_command, add_eval_command, add_data_command, add_report_command,
+    add_paper_commands, add_bench_command;
 // Comparisons of networks, in commands_networks.cpp.
 AddCommand add_distance_command, add_cka_command, add_mistakes_command, add_spectrum_command;
+// Networks at many weight settings, in commands_sweeps.cpp.
+AddCommand add_interpolate_command, add_rewind_command, add_criticality_command, add_extent_command;
 
 }  // namespace basin

@@ -44,6 +44,8 @@ int main(int argc, char** argv) {
   add_eval_command(app, common, session, command);
   add_interpolate_command(app, common, session, command);
   add_rewind_command(app, common, session, command);
+  add_criticality_command(app, common, session, command);
+  add_extent_command(app, common, session, command);
   add_distance_command(app, common, session, command);
   add_cka_command(app, common, session, command);
   add_mistakes_command(app, common, session, command);

@@ -144,7 +144,7 @@ void run_mistakes(const MistakesOptions& options, Session& session) {
   }
   const auto a = load_network(options.a, options.model, session.stream);
   const auto b = load_network(options.b, options.model, session.stream);
-  const auto test = data::load_data(options.data).test;
+  const auto test = session.load(options.data).test;
   check_classes(*a, *test);
   check_classes(*b, *test);
   open_run_folder(session, options.out, "mistakes", settings, true, false);

@@ -16,10 +16,17 @@
 
 #include "engine/files.h"
 #include "experiments/analyses.h"
+#include "experiments/cka.h"
+#include "experiments/criticality.h"
 #include "experiments/csv.h"
 #include "experiments/device_cost.h"
+#include "experiments/extent.h"
+#include "experiments/interpolate.h"
+#include "experiments/mistakes.h"
 #include "experiments/report.h"
+#include "experiments/rewind.h"
 #include "experiments/run_folder.h"
+#include "experiments/spectrum.h"
 #include "experiments/train.h"
 #include "kernels/check.h"
 #include "kernels/parallel.h"
@@ -421,17 +428,42 @@ class PaperPlan {
       add_run(target, same, "interpolate");
       add_interpolation(target, pair_of(target, "same_init", randinit, false, same, false));
     }
+    add_extents(target, pairs);
+    for (const Pair& pair : pairs) add_mistakes(target, pair);
+    for (const Pair& pair : pairs) add_cka(target, pair);
+    add_cka(target, {"finetune-pretrained",
+                     main_folder(target, true, 1),
+                     run_folder("pretrain"),
+                     {run_name(target, finetune), "pretrain"}});
+    const auto modules = static_cast<double>(module_count());
+    const auto settings = static_cast<double>(preset_.rewind_epochs.size()) +
+                          static_cast<double>(preset_.random_draws);
     for (const bool start : {true, false}) {
       const std::string run = run_name(target, main_run(target, start, 1));
-      add_analysis("rewind", target, start ? "finetune" : "randinit", {run},
-                   6 * test_images(target), [this, &target, run](const fs::path& folder) {
+      const std::string kind = start ? "finetune" : "randinit";
+      add_analysis("rewind", target, kind, {run}, (1 + modules * settings) * test_images(target),
+                   [this, &target, run](const fs::path& folder) {
                      RewindOptions rewind;
                      rewind.run = run_folder(run);
                      rewind.data = test_data(target);
+                     rewind.to_epochs = preset_.rewind_epochs;
+                     rewind.random_draws = preset_.random_draws;
                      rewind.out = folder;
                      run_rewind(rewind, session_);
                    });
+      add_criticality(target, kind, run);
     }
+    add_analysis("spectrum", target, "",
+                 {"pretrain", run_name(target, finetune), run_name(target, randinit)}, 1,
+                 [this, &target](const fs::path& folder) {
+                   SpectrumOptions o;
+                   o.networks = {{"pretrained", run_folder("pretrain")},
+                                 {"finetune", main_folder(target, true, 1)},
+                                 {"randinit", main_folder(target, false, 1)},
+                                 {"init", epoch_checkpoint(main_folder(target, false, 1), 0)}};
+                   o.out = folder;
+                   run_spectrum(o, session_);
+                 });
     std::vector<std::string> needs = {"pretrain"};
     for (const bool start : {true, false}) {
       for (const int64_t seed : {1, 2}) {
@@ -440,6 +472,100 @@ class PaperPlan {
     }
     add_analysis("distance", target, "", needs, 1,
                  [this, &target](const fs::path& folder) { write_distances(target, folder); });
+  }
+
+  void add_extents(const TargetDomain& target, const std::vector<Pair>& pairs) {
+    const double line = 3 / preset_.extent_step + 1;
+    const double noise = 2.0 * 10 * 2 * static_cast<double>(preset_.extent_noise_draws);
+    std::string finetune_extent;
+    for (const Pair& pair : pairs) {
+      if (pair.name == "randinit-finetune") continue;
+      const bool finetune = pair.name == "finetune-finetune";
+      std::vector<std::string> needs = pair.needs;
+      if (finetune) {
+        finetune_extent = "extent-" + target.name + "-" + pair.name;
+      } else {
+        needs.push_back(finetune_extent);
+      }
+      add_analysis("extent", target, pair.name, needs, (line + noise) * test_images(target),
+                   [this, &target, pair, finetune, finetune_extent](const fs::path& folder) {
+                     ExtentOptions o;
+                     o.from = pair.first;
+                     o.to = pair.second;
+                     o.data = test_data(target);
+                     o.step = preset_.extent_step;
+                     o.noise_draws = preset_.extent_noise_draws;
+                     // Two RI-T are asked whether they meet condition 1 with the epsilon of P-T.
+                     if (!finetune) {
+                       const fs::path other = out_ / "analyses" / finetune_extent / "result.json";
+                       o.threshold_epsilon = Json::parse(read_file(other)).at("epsilon");
+                     }
+                     o.out = folder;
+                     run_extent(o, session_);
+                   });
+    }
+  }
+
+  void add_mistakes(const TargetDomain& target, const Pair& pair) {
+    add_analysis("mistakes", target, pair.name, pair.needs, 2 * test_images(target),
+                 [this, &target, pair](const fs::path& folder) {
+                   run_mistakes({.a = pair.first,
+                                 .b = pair.second,
+                                 .data = test_data(target),
+                                 .model = "",
+                                 .out = folder},
+                                session_);
+                 });
+  }
+
+  void add_cka(const TargetDomain& target, const Pair& pair) {
+    add_analysis("cka", target, pair.name, pair.needs, 2 * test_images(target),
+                 [this, &target, pair](const fs::path& folder) {
+                   CkaOptions o;
+                   o.a = pair.first;
+                   o.b = pair.second;
+                   o.data = test_data(target);
+                   o.out = folder;
+                   run_cka(o, session_);
+                 });
+  }
+
+  void add_criticality(const TargetDomain& target, const std::string& kind,
+                       const std::string& run) {
+    const auto& chosen = preset_.criticality_targets;
+    if (std::find(chosen.begin(), chosen.end(), target.name) == chosen.end()) return;
+    const int64_t images =
+        preset_.criticality_images ? preset_.criticality_images : target.size.train_images;
+    const auto cells = static_cast<double>(2 * module_count() * preset_.criticality_distances *
+                                           preset_.criticality_noise_levels *
+                                           std::max<int64_t>(5, preset_.criticality_draws));
+    add_analysis("criticality", target, kind, {run}, cells * static_cast<double>(images),
+                 [this, &target, run](const fs::path& folder) {
+                   CriticalityOptions o;
+                   o.run = run_folder(run);
+                   o.data = target.data;
+                   o.images = preset_.criticality_images;
+                   o.distances = preset_.criticality_distances;
+                   o.noise_levels = preset_.criticality_noise_levels;
+                   o.draws = preset_.criticality_draws;
+                   // On the multi-label target training on hurts: the best checkpoint is the end.
+                   o.end_point = target.multi_label ? "best" : "final";
+                   o.out = folder;
+                   run_criticality(o, session_);
+                 });
+  }
+
+  size_t module_count() const {
+    ModelOptions model;
+    model.name = preset_.model;
+    Stream stream(Device::kCpu);
+    if (!module_count_) {
+      module_count_ = make_network(model, DType::kF32, stream, State::Use::kValuesOnly)
+                          ->state()
+                          .modules()
+                          .size();
+    }
+    return *module_count_;
   }
 
   // Between fine-tuned networks of different domains with the same classes.
@@ -549,6 +675,7 @@ class PaperPlan {
   Plan plan_;
   std::map<std::string, std::pair<size_t, Json>> runs_;  // by name: place in the list, description
   std::vector<Json> analyses_;
+  mutable std::optional<size_t> module_count_;
   std::optional<std::string> started_;
   double seconds_before_ = 0;
 };

@@ -56,9 +56,11 @@ TEST_CASE("program: version, help, and wrong usage") {
   };
   for (const Help& line :
        {Help{"train", "=128"}, Help{"eval", "=200"}, Help{"interpolate", "=21"},
-        Help{"rewind", "=0"}, Help{"distance", "--model"}, Help{"cka", "=256"},
-        Help{"mistakes", "--out"}, Help{"spectrum", "name=path"}, Help{"data", "=12"},
-        Help{"report", "dir"}, Help{"paper", "=demo"}, Help{"bench", "=train"}}) {
+        Help{"rewind", "=0"}, Help{"criticality", "=relative"}, Help{"extent", "=0.005"},
+        Help{"distance", "--model"}, Help{"cka", "=256"}, Help{"mistakes", "--out"},
+        Help{"spectrum", "name=path"}, Help{"data", "=12"}, Help{"report", "dir"},
+        Help{"paper", "=demo"}, Help{"curves", "--shard"}, Help{"shuffle", "--dry-run"},
+        Help{"checkpoints", "--preset"}, Help{"bench", "=train"}}) {
     CAPTURE(line.command);
     CHECK(contains(help.out, line.command));
     const ProgramResult of_command = fixture.run({line.command, "--help"});
@@ -155,6 +157,58 @@ TEST_CASE("program: every command on a tiny run, with JSON alone on standard out
   REQUIRE(rewound.size() == 6);  // none, conv1, three blocks, fc
   CHECK(rewound[0]["module"] == "none");
   CHECK(rewound[0]["loss"] == evaluated["loss"]);
+  const auto several = json_of(
+      fixture.run({"rewind", "--run", fixture.path("run"), "--data", fixture.set(), "--to-epoch",
+                   "1,0", "--random-draws", "2", "--out", fixture.path("several"), "--json"}));
+  REQUIRE(several.size() == 1 + 4 * 5);
+  CHECK(several[0]["to"] == "");
+  CHECK(several[0]["draw"].is_null());
+  CHECK(several[1]["to"] == "1");
+  CHECK(several[6]["to"] == "0");
+  CHECK(several[6]["loss"] == rewound[1]["loss"]);
+  for (const int row : {11, 16}) CHECK(several[row]["to"] == "random");
+  CHECK(several[11]["draw"] == 1);
+  CHECK(several[16]["draw"] == 2);
+  CHECK(several[11]["loss"] != several[16]["loss"]);
+  CHECK(several[11]["loss"] != several[6]["loss"]);
+
+  const auto critical = json_of(
+      fixture.run({"criticality", "--run", fixture.path("run"), "--data", fixture.set(),
+                   "--modules", "conv1,fc", "--images", "30", "--distances", "3", "--noise-levels",
+                   "3", "--tolerance", "9", "--out", fixture.path("critical"), "--json"}));
+  CHECK(critical["images"] == 30);
+  CHECK(critical["loss_limit"] >= critical["end_loss"]);
+  CHECK(CsvTable::read(fixture.path("critical/heat.csv")).row_count() == 2 * 2 * 9);
+  CHECK(CsvTable::read(fixture.path("critical/criticality.csv")).row_count() == 4);
+
+  const std::vector<std::string> basin = {"extent",
+                                          "--from",
+                                          fixture.path("run"),
+                                          "--to",
+                                          fixture.path("second"),
+                                          "--data",
+                                          fixture.set(),
+                                          "--step",
+                                          "0.5",
+                                          "--noise-draws",
+                                          "2",
+                                          "--json"};
+  const auto extent = json_of(fixture.run(
+      basin + std::vector<std::string>{"--epsilon", "0.001", "--out", fixture.path("extent")}));
+  const CsvTable extent_line = CsvTable::read(fixture.path("extent/extent.csv"));
+  REQUIRE(extent_line.row_count() == 7);
+  CHECK(*extent_line.number(2, "loss") == evaluated["loss"]);
+  CHECK(*extent_line.number(2, "error") ==
+        doctest::Approx(1 - evaluated["accuracy"].get<double>()));
+  CHECK(extent["condition_1"] == (extent["epsilon"] <= 0.001));
+  CHECK(extent["delta"].is_null() == extent.contains("reason"));
+  CHECK((CsvTable::read(fixture.path("extent/deltas.csv")).row_count() > 0) ==
+        extent["condition_1"]);
+  const ProgramResult same = fixture.run({"extent", "--from", fixture.path("run"), "--to",
+                                          fixture.path("run/checkpoints/last.safetensors"),
+                                          "--data", fixture.set(), "--out", fixture.path("same")});
+  CHECK(same.code == 1);
+  CHECK(contains(same.error, "same weights"));
 
   const auto distance =
       json_of(fixture.run({"distance", fixture.path("run"), fixture.path("second"), "--json"}));
@@ -312,6 +366,31 @@ TEST_CASE("program: the config.toml of a run repeats it") {
   check_same_run(fixture.path("run"), fixture.path("repeated"));
   CHECK(read_file(fixture.path("run/config.json")) ==
         read_file(fixture.path("repeated/config.json")));
+
+  // Of an analysis, too.
+  const std::vector<std::string> critical = {"criticality",
+                                             "--run",
+                                             fixture.path("run"),
+                                             "--data",
+                                             fixture.set(),
+                                             "--modules",
+                                             "conv1,fc",
+                                             "--distances",
+                                             "2",
+                                             "--noise-levels",
+                                             "2",
+                                             "--scalar-only",
+                                             "--out",
+                                             fixture.path("critical")};
+  REQUIRE(fixture.run(critical).code == 0);
+  const ProgramResult repeated = fixture.run({"--config", fixture.path("critical/config.toml"),
+                                              "criticality", "--out", fixture.path("critical2")});
+  CAPTURE(repeated.error);
+  REQUIRE(repeated.code == 0);
+  for (const char* name : {"config.json", "criticality.csv", "result.json"}) {
+    CHECK(read_file(fixture.path("critical") + "/" + name) ==
+          read_file(fixture.path("critical2") + "/" + name));
+  }
 }
 
 TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
