@@ -30,6 +30,7 @@ struct ExtentGrid {
   double tolerance = 0.005;  // by which the loss in S may exceed its maximum on [0, 1]
   int64_t noise_draws = 5;   // of v, for either end of S
   int64_t deltas = 10;       // delta = k * 0.01 * sqrt(n), k = 1..deltas
+  std::optional<double> threshold_epsilon;  // the largest that passes for condition 1
 };
 
 struct LinePoint {

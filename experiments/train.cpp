@@ -337,8 +337,11 @@ class Trainer {
   }
 
   bool note_best(const EpochMetrics& row) {
-    if (std::isnan(selection_score(row))) return false;
-    if (best_epoch_ >= 0 && selection_score(row) <= selection_score(best_)) return false;
+    const double score = selection_score(row);
+    // Where no epoch so far had a score, any will do.
+    const bool better = best_epoch_ < 0 || std::isnan(selection_score(best_)) ||
+                        score > selection_score(best_);
+    if (!better) return false;
     best_ = row;
     best_epoch_ = row.epoch;
     return true;
