@@ -5,45 +5,41 @@
 #include <Eigen/SVD>
 #include <algorithm>
 
+#include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/run.h"
 
 namespace basin {
-namespace {
-
-// I - 1/n: a product with it subtracts the mean.
-Tensor centring_matrix(Tape& tape, int64_t n) {
-  const Tensor matrix = tape.empty({n, n}, DType::kF32);
-  const double share = 1 / static_cast<double>(n);
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      matrix.data<float>()[i * n + j] = static_cast<float>((i == j ? 1 : 0) - share);
-    }
-  }
-  return matrix;
-}
-
-}  // namespace
 
 std::vector<double> image_gram(Tape& tape, const Tensor& x) {
   const int64_t images = x.shape()[0], features = x.size() / images;
-  // Centred and transposed by one product: rows of features then lie one after the other in
-  // memory, which the second product reads several times faster than columns.
-  const Tensor centred = tape.empty({features, images}, DType::kF32);
-  run(Gemm<float>{true, false, features, images, images, x.data<float>(),
-                  centring_matrix(tape, images).data<float>(), centred.data<float>(), false},
-      tape.stream());
+  const Tensor sum = tape.empty({features}, DType::kF32);
+  const Tensor minus_mean = tape.empty({features}, DType::kF32);
+  const Tensor centred = tape.empty({images, features}, DType::kF32);
   const Tensor gram = tape.empty({images, images}, DType::kF32);
-  run(Gemm<float>{true, false, images, images, features, centred.data<float>(),
+  const float factor = -1 / static_cast<float>(images);
+  Stream& stream = tape.stream();
+  run(ColumnSum<float>{x.data<float>(), sum.data<float>(), false, images, features}, stream);
+  run(Scale<float>{sum.data<float>(), &factor, minus_mean.data<float>(), false, features}, stream);
+  run(AddBias<float>{x.data<float>(), minus_mean.data<float>(), centred.data<float>(), images,
+                     features},
+      stream);
+  run(Gemm<float>{false, true, images, images, features, centred.data<float>(),
                   centred.data<float>(), gram.data<float>(), false},
-      tape.stream());
+      stream);
   return {gram.data<float>(), gram.data<float>() + gram.size()};
 }
 
 std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
   constexpr int64_t kPlaces = 8192;
   const int64_t channels = x.shape()[x.shape().rank() - 1], places = x.size() / channels;
-  const Tensor centring = centring_matrix(tape, channels);
+  // I - 1/channels: a product with it takes the mean off each place's values.
+  const Tensor centring = tape.empty({channels, channels}, DType::kF32);
+  for (int64_t i = 0; i < centring.size(); ++i) {
+    const bool diagonal = i / channels == i % channels;
+    centring.data<float>()[i] =
+        static_cast<float>((diagonal ? 1 : 0) - 1 / static_cast<double>(channels));
+  }
   const Tensor centred = tape.empty({std::min(places, kPlaces), channels}, DType::kF32);
   const Tensor part = tape.empty({channels, channels}, DType::kF32);
   std::vector<double> gram(static_cast<size_t>(part.size()));

@@ -1,6 +1,7 @@
 // CKA: hand-worked HSIC, its invariances, and whole networks against sums over tapped features.
 #include "experiments/cka.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/parallel.h"
@@ -187,11 +188,16 @@ TEST_CASE("CKA: the aligned one does not see orthogonal maps of the examples") {
 
 TEST_CASE("CKA: no number where features do not vary or channels do not match") {
   Comparison compare;
-  const Tensor x = features(8, 2, 4, 1), constant = features(8, 2, 4, 2);
-  for (int64_t i = 0; i < constant.size(); ++i) constant.data<float>()[i] = 1;
+  const Tensor x = features(7, 2, 4, 1), constant = features(7, 2, 4, 2);
+  for (int64_t i = 0; i < constant.size(); ++i) {
+    constant.data<float>()[i] = 0.1f * static_cast<float>(i % 16);  // the same for all images
+  }
+  CHECK(std::isnan(compare(x, constant).cka));
+  CHECK_FALSE(std::isnan(compare(x, constant).aligned));
+  std::fill_n(constant.data<float>(), constant.size(), 0.7f);
   CHECK(std::isnan(compare(x, constant).cka));
   CHECK(std::isnan(compare(x, constant).aligned));
-  const Values wider = compare(x, features(8, 2, 5, 2));
+  const Values wider = compare(x, features(7, 2, 5, 2));
   CHECK_FALSE(std::isnan(wider.cka));
   CHECK(std::isnan(wider.aligned));
   CHECK(std::isnan(compare(features(8, 2, 3, 1), features(8, 2, 3, 1)).aligned));
