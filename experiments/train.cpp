@@ -85,7 +85,8 @@ class Trainer {
     loader.seed = options.seed;
     test_ = std::make_unique<EvaluationSet>(splits_.test, evaluation_loader(), session);
     train_eval_ = std::make_unique<EvaluationSet>(
-        data::evenly_spaced(splits_.train, options.train_eval_size), evaluation_loader(), session);
+        data::evenly_spaced(splits_.train_evaluation, options.train_eval_size), evaluation_loader(),
+        session);
     loader.shuffle = true;
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);
