@@ -115,7 +115,7 @@ Xrays read_csv(const fs::path& directory, const std::string& file, const std::st
   const auto header = split_at_commas(lines[0]);
   BASIN_CHECK(header[0] == "Path", csv, ": line 1 begins with '", header[0],
               "', expected the column 'Path'; ", remedy);
-  std::array<size_t, kFindings.size()> columns;
+  std::array<size_t, kFindings.size()> columns{};
   for (size_t f = 0; f < kFindings.size(); ++f) {
     const auto found = std::find(header.begin(), header.end(), kFindings[f].name);
     BASIN_CHECK(found != header.end(), csv, ": line 1 has no column '", kFindings[f].name, "'; ",

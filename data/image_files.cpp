@@ -103,8 +103,7 @@ Image ImageFiles::decode(int64_t index) const {
     }
   }
   throw Error(concat(paths_[index],
-                     ": neither this nor any other image of the same class or "
-                     "labels can be read"));
+                     ": neither this nor any other image of its class or labels can be read"));
 }
 
 bool ImageFiles::same_labels(int64_t a, int64_t b) const {

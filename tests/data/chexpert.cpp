@@ -103,7 +103,7 @@ Bytes expected_pixels(const std::string& path) {
 
 TEST_CASE(
     "CheXpert is split by NumPy's permutation, with the paper's policy for uncertain labels") {
-  for (const std::string front : {kName + "/", std::string()}) {
+  for (const std::string& front : {kName + "/", std::string()}) {
     const TemporaryFolder folder;
     write_release(folder, front);
     const DataSplits splits = load_data(release_options(folder));
@@ -269,7 +269,7 @@ TEST_CASE("CheXpert files that are cut off, damaged or lying are refused by file
   const TemporaryFolder folder;
   write_release(folder);
   DataOptions options = release_options(folder);
-  for (const auto& [train, test] : {std::pair{0, kTest}, std::pair{kTrain, int64_t{0}}}) {
+  for (const auto& [train, test] : {std::pair{int64_t{0}, kTest}, std::pair{kTrain, int64_t{0}}}) {
     options.train_size = train;
     options.test_size = test;
     const std::string error = error_of([&] { load_data(options); });
