@@ -30,8 +30,10 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kDataHelp =
     "data set: fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, idx:DIR, "
-    "cifar10:DIR, "
-    "cifar100:DIR, imagefolder:DIR";
+    "cifar10:DIR, cifar100:DIR, imagefolder:DIR (DIR/train/CLASS/*.jpg, DIR/test or DIR/val), "
+    "imagenet:DIR (DIR/train/WNID/*.JPEG, DIR/val/WNID/*.JPEG), domainnet:DIR/DOMAIN (official "
+    "lists DIR/DOMAIN_train.txt, DIR/DOMAIN_test.txt), chexpert:DIR (DIR/train.csv, "
+    "DIR/valid.csv); docs/data.md says more";
 
 }  // namespace
 
@@ -50,7 +52,7 @@ void add_test_data(CLI::App* sub, data::DataOptions& data) {
   sub->add_option("--test-size", data.test_size, "test images, equally from every class; 0: all")
       ->capture_default_str();
   sub->add_flag("--skip-bad", data.skip_bad,
-                "imagefolder: leave out unreadable images, named and counted");
+                "images in files: leave out unreadable ones, named and counted");
 }
 
 void add_model(CLI::App* sub, std::string& model) {
@@ -81,7 +83,7 @@ void add_train_command(CLI::App& app, const CommonOptions& common, Session& sess
                   "training images drawn by the seed, equally from every class; 0: all");
   sub->add_option("--test-size", o.data.test_size, "test images, equally from every class; 0: all");
   sub->add_flag("--skip-bad", o.data.skip_bad,
-                "imagefolder: leave out unreadable images, named and counted");
+                "images in files: leave out unreadable ones, named and counted");
   sub->add_option("--init", o.init,
                   "checkpoint to start from: all but fc.weight and fc.bias is loaded");
   sub->add_option("--epochs", o.epochs, "passes over the training images")
@@ -117,7 +119,7 @@ void add_train_command(CLI::App& app, const CommonOptions& common, Session& sess
       ->check(CLI::NonNegativeNumber);
   sub->add_flag("--paper", o.select_on_test,
                 "multi-label sets: choose the best checkpoint on the test images, as the paper's "
-                "code does, not on a held-out tenth of the training images");
+                "code does, not on validation images or a held-out tenth of the training images");
   sub->add_option("--seed", o.seed,
                   "of initial weights, order, augmentation, mixup, and --train-size");
   sub->add_option("--init-seed", o.init_seed, "of the initial weights alone [as --seed]");
@@ -199,7 +201,9 @@ void add_data_command(CLI::App& app, const CommonOptions& common, Session& sessi
       }
       print(common,
             {{"train_images", train.size()},
+             {"distinct_train_images", splits.train_evaluation->size()},
              {"test_images", splits.test->size()},
+             {"validation_images", splits.validation ? splits.validation->size() : 0},
              {"height", train.height()},
              {"width", train.width()},
              {"multi_label", train.multi_label()},

@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-// Of a multi-label set every so many-th training image is held out to choose the best checkpoint.
+// Of a multi-label set without validation images every so many-th training image is held out.
 constexpr int64_t kHeldOutEvery = 10;
 
 double seconds_since(Clock::time_point start) {
@@ -92,9 +92,13 @@ class Trainer {
     BASIN_CHECK(options.checkpoint_every >= 0, "--checkpoint-every must be at least 0, got ",
                 options.checkpoint_every);
     if (splits_.train->multi_label() && !options.select_on_test) {
-      const data::HeldOut parts = data::hold_out(splits_.train, kHeldOutEvery);
-      splits_.train = parts.rest;
-      validation_ = std::make_unique<EvaluationSet>(parts.held, evaluation_loader(), session);
+      if (!splits_.validation) {
+        const data::HeldOut parts = data::hold_out(splits_.train, kHeldOutEvery);
+        splits_.train = splits_.train_evaluation = parts.rest;
+        splits_.validation = parts.held;
+      }
+      validation_ =
+          std::make_unique<EvaluationSet>(splits_.validation, evaluation_loader(), session);
     }
     network_ =
         make_network({options.model, splits_.train->classes(), options.width, options.zero_fc_init},
@@ -105,7 +109,8 @@ class Trainer {
     loader.seed = options.seed;
     test_ = std::make_unique<EvaluationSet>(splits_.test, evaluation_loader(), session);
     train_eval_ = std::make_unique<EvaluationSet>(
-        data::evenly_spaced(splits_.train, options.train_eval_size), evaluation_loader(), session);
+        data::evenly_spaced(splits_.train_evaluation, options.train_eval_size), evaluation_loader(),
+        session);
     loader.shuffle = true;
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);

@@ -31,8 +31,8 @@ struct TrainOptions {
   int64_t train_eval_size = 0;   // training images evaluated each epoch; 0: all
   int64_t test_every = 1;        // epochs between evaluations on test images
   int64_t checkpoint_every = 1;  // epochs between the checkpoints kept; 0: only first and last
-  // A tenth of a multi-label set's training images is held out, and the best checkpoint chosen on
-  // it. true: on the test images, as the paper's code does.
+  // The best checkpoint of a multi-label set is chosen on its validation images, or a tenth of its
+  // training images held out. true: on the test images, as the paper's code does.
   bool select_on_test = false;
   uint64_t seed = 1;
   std::optional<uint64_t> init_seed;  // of the initial weights; none: seed

@@ -8,6 +8,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "data/image.h"
 #include "engine/checkpoint.h"
 #include "experiments/evaluate.h"
 #include "experiments/model_file.h"
@@ -517,6 +518,38 @@ TEST_CASE("train: fine-tuning takes over all but fc, for another number of class
     const auto end = load_network(options.out, "", stream);
     CHECK_FALSE(same_values(start->state(), end->state()));
   }
+}
+
+TEST_CASE("train: images that are seen twice in training are evaluated once") {
+  const TemporaryFolder folder;
+  std::string csv = "Path,Cardiomegaly,Edema,Consolidation,Atelectasis,Pleural Effusion\n";
+  const auto pixels = noise_pixels(40, 16);
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = concat(i, ".png");
+    data::write_png((folder.path / name).string(), &pixels[static_cast<size_t>(i) * 16 * 16 * 3],
+                    16, 16);
+    csv += concat(name, ",", i % 2, ",", i / 2 % 2, ",", i / 4 % 2, ",", i / 8 % 2, ",", i % 3 / 2,
+                  "\n");
+  }
+  write_file_atomically(folder.path / "train.csv", csv);
+  write_file_atomically(folder.path / "valid.csv", csv);
+  TrainOptions options = tiny_options(folder.path, folder.path / "run");
+  options.data.spec = "chexpert:" + folder.path.string();
+  options.data.image_size = 16;
+  options.data.train_size = options.data.test_size = 20;
+  options.epochs = 1;
+  options.mixup = 0;
+  options.train_eval_size = 0;
+  const EpochMetrics start = run(options).epochs[0];
+  const auto session = small_session();
+  const auto network = load_network(epoch_checkpoint(options.out, 0), "", session->stream);
+  const data::DataSplits splits = data::load_data(options.data);
+  REQUIRE(splits.train->size() > splits.train_evaluation->size());
+  const auto loss_on = [&](std::shared_ptr<const data::Dataset> images) {
+    return EvaluationSet(std::move(images), {.batch_size = 100}, *session).evaluate(*network).loss;
+  };
+  CHECK(start.train_eval_loss == loss_on(splits.train_evaluation));
+  CHECK(start.train_eval_loss != loss_on(splits.train));
 }
 
 TEST_CASE("train: a loss that is no number is an error that names the epoch") {
