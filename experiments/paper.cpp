@@ -218,6 +218,7 @@ class PaperPlan {
     train.data = target.data;
     set_recipe(train, recipe, run.rate, run.augment);
     train.train_eval_size = preset_.train_eval;
+    train.test_every = preset_.test_every;
     train.seed = static_cast<uint64_t>(run.seed);
     train.block_shuffle = run.block_shuffle;
     train.pixel_shuffle = run.pixel_shuffle;

@@ -50,6 +50,7 @@ struct Preset {
   int64_t seeds = 0;             // runs at the main rate, of each start on each target
   int64_t other_rate_seeds = 0;  // the same at each other rate
   int64_t train_eval = 0;        // training images evaluated each epoch; 0: all
+  int64_t test_every = 1;        // epochs between evaluations on the test images
 
   // Shuffling, on targets with one label an image: sides of the blocks in pixels; pixel shuffling
   // ("*" in the paper's figure) comes on top. Permutation seeds are 1234, 1235, ...

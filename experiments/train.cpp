@@ -26,6 +26,9 @@ using Clock = std::chrono::steady_clock;
 // Of a multi-label set without validation images every so many-th training image is held out.
 constexpr int64_t kHeldOutEvery = 10;
 
+// No network comes back from a loss beyond it.
+constexpr double kDivergedLoss = 1e6;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
@@ -263,8 +266,8 @@ class Trainer {
     const Tensor loss = splits_.train->multi_label() ? sigmoid_cross_entropy(tape, logits, targets)
                                                      : softmax_cross_entropy(tape, logits, targets);
     const double value = loss.data<float>()[0];
-    BASIN_CHECK(std::isfinite(value), options_.out.string(), ": the loss is ", value, " in epoch ",
-                position_.epoch + 1, ", batch ", position_.batch + 1,
+    BASIN_CHECK(std::abs(value) <= kDivergedLoss, options_.out.string(), ": the loss is ", value,
+                " in epoch ", position_.epoch + 1, ", batch ", position_.batch + 1,
                 ": training diverged. Lower --lr");
     if (!splits_.train->multi_label()) {
       const Tensor predictions = arg_max(tape, logits);
@@ -344,8 +347,8 @@ class Trainer {
   bool note_best(const EpochMetrics& row) {
     const double score = selection_score(row);
     // Where no epoch so far had a score, any will do.
-    const bool better = best_epoch_ < 0 || std::isnan(selection_score(best_)) ||
-                        score > selection_score(best_);
+    const bool better =
+        best_epoch_ < 0 || std::isnan(selection_score(best_)) || score > selection_score(best_);
     if (!better) return false;
     best_ = row;
     best_epoch_ = row.epoch;
