@@ -237,13 +237,22 @@ TEST_CASE("criticality: the cells of the map are the networks they say") {
     CHECK(*heat.number(row, "accuracy") == expected.score);
     CHECK(*heat.number(row + 1, "loss") != expected.loss);
   }
-  // Both paths start and end in the same networks.
-  for (const size_t row : {size_t{0}, size_t{15}}) {
-    CHECK(heat.text(row + 20, "path") == "optimization");
-    CHECK(*heat.number(row + 20, "loss") == *heat.number(row, "loss"));
+  // Cell (1, 2): half of the largest noise, drawn for the seventh cell, times the size of a weight.
+  between->state().lerp_module(start->state(), end->state(), 1 / 3.0, "layer2.0");
+  int64_t size = 0;
+  for (const State::Entry& entry : end->state().entries()) {
+    if (entry.module == "layer2.0") size += entry.shape.elements();
   }
-  // Noise of their own in every cell, the same in every call.
-  CHECK(*heat.number(1, "loss") != *heat.number(21, "loss"));
+  const double weight = end->state().module_norms()[2] / std::sqrt(static_cast<double>(size));
+  between->state().add_noise("layer2.0", weight * 0.25, 1, 7);
+  CHECK(*heat.number(7, "noise") == 0.25);
+  CHECK(*heat.number(7, "loss") == set.evaluate(*between).loss);
+  // Both paths start and end in the same networks, with the same noise.
+  for (const size_t row : {0, 1, 2, 3, 4, 15, 16, 17, 18, 19}) {
+    CHECK(heat.text(row + 20, "path") == "optimization");
+    CHECK(heat.text(row + 20, "loss") == heat.text(row, "loss"));
+  }
+  // The same in every call.
   const CsvTable again = run.table("again", "heat.csv");
   for (size_t row = 0; row < 40; ++row) CHECK(again.text(row, "loss") == heat.text(row, "loss"));
 }
