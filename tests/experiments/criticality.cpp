@@ -148,16 +148,18 @@ std::vector<std::vector<std::optional<double>>> scalars(const CsvTable& table) {
 }  // namespace
 
 TEST_CASE("criticality: the search finds the smallest admissible cell of the whole table") {
+  Run run;
   for (const std::string loss : {"error", "cross-entropy"}) {
     for (const double tolerance : {0.01, 0.5, 20.0}) {
       CAPTURE(loss);
       CAPTURE(tolerance);
-      Run run;
+      const std::string name = concat(loss, tolerance);
       run.options.loss = loss;
       run.options.tolerance = tolerance;
+      run.options.scalar_only = false;
       // Five draws a cell: the table then holds the means that the scalar is about.
       run.options.draws = 5;
-      const CsvTable heat = run.table("whole", "heat.csv");
+      const CsvTable heat = run.table(name + "whole", "heat.csv");
       const CsvTable scalar = CsvTable::read(run.options.out / "criticality.csv");
       const auto result = nlohmann::json::parse(read_file(run.options.out / "result.json"));
       const double limit = result["loss_limit"];
@@ -204,9 +206,9 @@ TEST_CASE("criticality: the search finds the smallest admissible cell of the who
 
       // The same from fewer draws of the map, and without a map.
       run.options.draws = 2;
-      CHECK(scalars(run.table("two", "criticality.csv")) == scalars(scalar));
+      CHECK(scalars(run.table(name + "two", "criticality.csv")) == scalars(scalar));
       run.options.scalar_only = true;
-      CHECK(scalars(run.table("scalar", "criticality.csv")) == scalars(scalar));
+      CHECK(scalars(run.table(name + "scalar", "criticality.csv")) == scalars(scalar));
       CHECK_FALSE(fs::exists(run.options.out / "heat.csv"));
     }
   }
