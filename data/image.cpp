@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "kernels/check.h"
@@ -61,6 +62,7 @@ uint8_t to_byte(int32_t sum) {
 std::string image_defect(const std::string& path) {
   int width = 0, height = 0, channels = 0;
   if (!stbi_info(path.c_str(), &width, &height, &channels)) {
+    if (!std::filesystem::exists(path)) return "no such file";
     return concat("not a PNG or JPEG image that can be read (", stbi_failure_reason(), ")");
   }
   if (width < 1 || height < 1 || int64_t{width} * height > kMaxPixels) {

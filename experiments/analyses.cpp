@@ -16,6 +16,11 @@ std::map<std::string, std::string> training_settings(const std::filesystem::path
 
 }  // namespace
 
+void check_classes(const Network& network, const data::Dataset& set) {
+  BASIN_CHECK(network.options().classes == set.classes(), "the network has ",
+              network.options().classes, " classes, ", set.name(), " has ", set.classes());
+}
+
 void add_test_settings(const data::DataOptions& data, Settings& settings) {
   settings.insert(settings.end(), {{"data", data.spec},
                                    {"data-dir", data.data_dir},
@@ -42,22 +47,6 @@ std::unique_ptr<Network> scratch_network(const Network& like, Session& session,
   ModelOptions options = like.options();
   if (!run.empty()) options.zero_fc_init = training_settings(run)["zero-fc-init"] == "true";
   return make_network(options, DType::kF32, session.stream, State::Use::kValuesOnly);
-}
-
-std::vector<Distance> checkpoint_distances(const std::filesystem::path& a,
-                                           const std::filesystem::path& b, const std::string& model,
-                                           Session& session) {
-  const auto network_a = load_network(a, model, session.stream);
-  const auto network_b = load_network(b, model, session.stream);
-  if (network_a->options().classes == network_b->options().classes) {
-    return distances(network_a->state(), network_b->state(), true);
-  }
-  // Another number of classes: b's weights are loaded into a network with a's fc, which then is not
-  // compared.
-  const auto reshaped = scratch_network(*network_a, session);
-  load_checkpoint(reshaped->state(), checkpoint_path(b),
-                  {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
-  return distances(network_a->state(), reshaped->state(), false);
 }
 
 }  // namespace basin

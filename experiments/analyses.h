@@ -14,7 +14,11 @@
 
 namespace basin {
 
-constexpr int64_t kSweepBatch = 200;  // images per pass
+// Images per pass of an evaluation.
+constexpr int64_t kEvaluationBatch = 200;
+
+// Throws Error unless the network has as many outputs as the set has classes.
+void check_classes(const Network& network, const data::Dataset& set);
 
 // Adds what of `data` an evaluation on its test images depends on.
 void add_test_settings(const data::DataOptions& data, Settings& settings);
@@ -26,10 +30,5 @@ data::DataOptions with_training_images(data::DataOptions data, const std::filesy
 // configuration says how weights are drawn at random.
 std::unique_ptr<Network> scratch_network(const Network& like, Session& session,
                                          const std::filesystem::path& run = {});
-
-// Distances of two checkpoints or run folders; with fc where both have the same classes.
-std::vector<Distance> checkpoint_distances(const std::filesystem::path& a,
-                                           const std::filesystem::path& b, const std::string& model,
-                                           Session& session);
 
 }  // namespace basin

@@ -71,8 +71,7 @@ class CriticalityRun {
                 " * ", options.draws);
     load_checkpoints();
     network_ = scratch_network(*knots_.back(), session);
-    const data::DataSplits splits =
-        data::load_data(with_training_images(options.data, options.run));
+    const data::DataSplits splits = session.load(with_training_images(options.data, options.run));
     set_ = std::make_unique<EvaluationSet>(data::evenly_spaced(splits.train, options.images),
                                            data::LoaderOptions{.batch_size = kBatch}, session);
     statistics_ = statistics_set(*network_, splits.train, session);

@@ -45,7 +45,7 @@ void EvaluationSum::add(Tape& tape, const Tensor& logits, const EvaluationBatch&
       const bool positive = batch.targets.data<float>()[i] > 0.5f;
       scores_[label].push_back(logit);
       positives_[label].push_back(positive);
-      wrong_labels_ += (logit > 0) != positive;
+      wrong_labels_ += (logit >= 0) != positive;
     }
     return;
   }
@@ -71,9 +71,19 @@ Evaluation EvaluationSum::result() const {
   result.score = static_cast<double>(correct_) / images;
   result.predictions = predictions_;
   if (multi_label_) {
-    result.score = 0;
+    double sum = 0;
+    int64_t defined = 0;
     for (size_t label = 0; label < scores_.size(); ++label) {
-      result.score += roc_auc(scores_[label], positives_[label]) / static_cast<double>(classes_);
+      const double auc = roc_auc(scores_[label], positives_[label]);
+      result.label_auc.push_back(auc);
+      const auto count = std::count(positives_[label].begin(), positives_[label].end(), 1);
+      if (count == 0 || count == images_) continue;
+      sum += auc;
+      ++defined;
+    }
+    result.score = sum / static_cast<double>(defined);
+    for (size_t image = 0; image < scores_[0].size(); ++image) {
+      for (const std::vector<float>& of_label : scores_) result.logits.push_back(of_label[image]);
     }
   }
   return result;

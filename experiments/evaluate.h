@@ -14,10 +14,16 @@ namespace basin {
 
 struct Evaluation {
   double loss = 0;   // mean cross entropy (or binary cross entropy) per image
-  double score = 0;  // accuracy as a fraction; of multi-label sets the mean ROC-AUC over labels
+  // Accuracy as a fraction; of multi-label sets the mean ROC-AUC over the labels that some images
+  // have and some have not.
+  double score = 0;
   double error = 0;  // 0-1 loss: share of images whose first class is wrong; of multi-label sets,
                      // share of pairs (image, label) on the wrong side of probability 1/2
   std::vector<int32_t> predictions;  // top-1 class per image; empty for multi-label sets
+  // Of multi-label sets only: the outputs [images, labels], whose sigmoid is the probability of a
+  // label, and each label's ROC-AUC, NaN where all images or none have it.
+  std::vector<float> logits;
+  std::vector<double> label_auc;
 };
 
 // The two losses an experiment may be about.

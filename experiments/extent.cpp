@@ -196,8 +196,8 @@ void run_extent(const ExtentOptions& options, Session& session) {
   BASIN_CHECK(distance > 0, options.from.string(), " and ", options.to.string(),
               " hold the same weights: there is no line through them");
   const auto network = scratch_network(*a, session);
-  const data::DataSplits splits = data::load_data(options.data);
-  EvaluationSet set(splits.test, {.batch_size = kSweepBatch}, session);
+  const data::DataSplits splits = session.load(options.data);
+  EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
   const auto statistics = statistics_set(*network, splits.train, session);
   Sweep sweep(*network, a->state(), set, statistics.get(), session);
   open_run_folder(session, options.out, "extent", settings, true, false);

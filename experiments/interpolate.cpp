@@ -71,8 +71,8 @@ void run_interpolate(const InterpolateOptions& options, Session& session) {
   const auto a = load_network(options.from, options.model, session.stream);
   const auto b = load_network(options.to, options.model, session.stream);
   const auto network = scratch_network(*a, session);
-  const data::DataSplits splits = data::load_data(options.data);
-  EvaluationSet set(splits.test, {.batch_size = kSweepBatch}, session);
+  const data::DataSplits splits = session.load(options.data);
+  EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
   const auto statistics = statistics_set(*network, splits.train, session);
   Sweep sweep(*network, a->state(), set, statistics.get(), session);
   open_run_folder(session, options.out, "interpolate", settings, true, false);

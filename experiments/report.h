@@ -6,7 +6,7 @@
 namespace basin {
 
 // Reads the results in `folder` (layout: docs of `basin paper`; plan.json, runs/, analyses/,
-// sheets/) and writes `folder`/report.html, and the averaged learning curves it draws as
+// sheets/) and writes `folder`/report.html, and what it averages over runs for its figures as
 // `folder`/figures/*.csv. What is missing is shown as not run; a file that is damaged is named in
 // the report, and the rest is still written. Throws basin::Error only where `folder` is no folder
 // or the report cannot be written.

@@ -68,8 +68,8 @@ void run_rewind(const RewindOptions& options, Session& session) {
                          to.initialize_module(kDrawSeed + static_cast<uint64_t>(draw), module);
                        }});
   }
-  const data::DataSplits splits = data::load_data(with_training_images(options.data, options.run));
-  EvaluationSet set(splits.test, {.batch_size = kSweepBatch}, session);
+  const data::DataSplits splits = session.load(with_training_images(options.data, options.run));
+  EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
   const auto statistics = statistics_set(*network, splits.train, session);
   Sweep sweep(*network, trained->state(), set, statistics.get(), session);
   open_run_folder(session, options.out, "rewind", settings, true, false);

@@ -1,6 +1,6 @@
 // Statistics against worked values: closed forms of Student's t for few degrees of freedom, the
 // printed tables, and the sleep data of Student (1908).
-#include "experiments/statistics.h"
+#include "experiments/report/statistics.h"
 
 #include <doctest/doctest.h>
 
@@ -11,6 +11,7 @@
 #include "kernels/check.h"
 
 using namespace basin;
+using namespace basin::report;
 
 TEST_CASE("mean, standard deviation and standard error of a hand-worked sample") {
   const std::vector<double> values = {2, 4, 4, 4, 5, 5, 7, 9};  // squares about 5 sum to 32
@@ -86,4 +87,55 @@ TEST_CASE("equal differences: no spread, a decided test") {
   const PairedDifference same = paired_difference(first, first);
   CHECK(same.t == 0);
   CHECK(same.p_value == doctest::Approx(1));
+}
+
+TEST_CASE("Welch's interval on the sleep data") {
+  // R: t.test(extra ~ group, data = sleep), t = -1.8608 with 17.776 degrees of freedom.
+  const std::vector<double> first = {0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0};
+  const std::vector<double> second = {1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4};
+  const MeanInterval difference = welch_difference(first, second);
+  CHECK(difference.mean == doctest::Approx(-1.58));
+  CHECK(difference.lower == doctest::Approx(-3.3654832).epsilon(1e-7));
+  CHECK(difference.upper == doctest::Approx(0.2054832).epsilon(1e-6));
+  const std::vector<double> equal = {2, 2}, one = {1};
+  CHECK(welch_difference(equal, equal).upper == 0);
+  CHECK_THROWS_AS(welch_difference(first, one), Error);
+}
+
+TEST_CASE("slope by least squares") {
+  CHECK(slope(std::vector<double>{1, 3, 5}) == doctest::Approx(2));
+  CHECK(slope(std::vector<double>{0, 1, 0}) == doctest::Approx(0));
+  CHECK(slope(std::vector<double>{4, 1}) == doctest::Approx(-3));
+  CHECK_THROWS_AS(slope(std::vector<double>{1}), Error);
+}
+
+TEST_CASE("rank correlation") {
+  const auto of = [](const std::vector<double>& first, const std::vector<double>& second) {
+    return rank_correlation(first, second);
+  };
+  const double infinite = std::numeric_limits<double>::infinity();
+  CHECK(of({1, 2, 3, 4}, {10, 20, 30, infinite}).coefficient == doctest::Approx(1));
+  CHECK(of({1, 2, 3, 4}, {10, 20, 30, infinite}).p_value == doctest::Approx(1.0 / 24));
+  CHECK(of({1, 2, 3, 4}, {1, 2, 4, 3}).coefficient == doctest::Approx(0.8));
+  CHECK(of({1, 2, 3, 4}, {1, 2, 4, 3}).p_value == doctest::Approx(4.0 / 24));  // 1 and three of 0.8
+  CHECK(of({1, 2, 3}, {3, 2, 1}).coefficient == doctest::Approx(-1));
+  CHECK(of({1, 2, 3}, {3, 2, 1}).p_value == doctest::Approx(1));
+  CHECK(of({1, 2, 3}, {5, 5, 5}).coefficient == 0);
+  // Ties, after the documentation of scipy.stats.spearmanr.
+  CHECK(of({1, 2, 3, 4, 5}, {5, 6, 7, 8, 7}).coefficient == doctest::Approx(0.8207826817));
+  // More than 8 values: the t distribution. One exchange in 10 makes 1 - 6 * 2 / 990.
+  const RankCorrelation many = of({1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, {1, 2, 3, 4, 5, 6, 7, 8, 10, 9});
+  CHECK(many.coefficient == doctest::Approx(1 - 12.0 / 990));
+  CHECK(many.p_value > 0);
+  CHECK(many.p_value < 1e-6);
+  CHECK_THROWS_AS(of({1, 2}, {1, 2}), Error);
+  CHECK_THROWS_AS(of({1, 2, 3}, {1, 2}), Error);
+}
+
+TEST_CASE("sign test") {
+  CHECK(sign_test(5, 5) == doctest::Approx(1.0 / 32));
+  CHECK(sign_test(4, 5) == doctest::Approx(6.0 / 32));
+  CHECK(sign_test(0, 5) == doctest::Approx(1));
+  CHECK(sign_test(13, 18) == doctest::Approx(0.0481262).epsilon(1e-5));
+  CHECK_THROWS_AS(sign_test(3, 2), Error);
 }

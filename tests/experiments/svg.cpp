@@ -1,18 +1,21 @@
 // Charts: well-formed markup, the numbers they were given, and nothing outside the drawing.
-#include "experiments/svg.h"
+#include "experiments/report/svg.h"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/check.h"
 #include "tests/experiments/xml_check.h"
 
 using namespace basin;
+using namespace basin::report;
 
 namespace {
 
@@ -160,4 +163,71 @@ TEST_CASE("a heat map holds its values and leaves missing cells empty") {
   CHECK(contains(svg, ">0.75</text>"));
   CHECK(!contains(svg, "fc \u00b7 2 RI-T"));
   CHECK(!contains(svg, "nan"));
+}
+
+TEST_CASE("a line chart over categories names them") {
+  LineChart chart;
+  chart.x_label = "Block size";
+  chart.x_categories = {"pixels", "4 & 4", "none"};
+  chart.series = {{"P-T", 0, {0, 1, 2}, {10, 20, 30}, {}, {}}, {"RI-T", 1, {0, 2}, {5, 8}, {}, {}}};
+  const std::string svg = line_chart(chart);
+  CHECK(xml_error(svg) == "");
+  CHECK(contains(svg, ">pixels</text>"));
+  CHECK(contains(svg, ">4 &amp; 4</text>"));
+  CHECK(contains(svg, "RI-T \u00b7 Block size none: 8.00"));
+  for (const double x : {-1.0, 0.5, 3.0}) {
+    chart.series[1].x[1] = x;
+    CAPTURE(x);
+    CHECK_THROWS_AS(line_chart(chart), Error);
+  }
+}
+
+TEST_CASE("a panel map mirrors each cell and stays inside the drawing") {
+  PanelMap map;
+  map.description = "criticality";
+  map.value_label = "Training accuracy (%)";
+  map.x_label = "Distance";
+  map.y_label = "noise";
+  map.panels = {{"P-T, direct", {0, 0.25, 0.5}, {0, 0.1}, {{90, 91, 92}, {50, kNan, 52}}},
+                {"RI-T", {0, 4, 8}, {0.2, 0.4}, {{10, 20, 30}, {10, 15, 20}}}};
+  const std::string svg = panel_map(map);
+  CHECK(xml_error(svg) == "");
+  CHECK(!contains(svg, "nan"));
+  CHECK(contains(svg, "P-T, direct \u00b7 Distance 0.5, noise 0.1: 52.00"));
+  CHECK(contains(svg, ">\u22120.1</text>"));  // the mirrored half of the axis
+  CHECK(contains(svg, ">8</text>"));
+  std::vector<std::string> cells;
+  for (std::size_t at = svg.find("<path d=\"M"); at != std::string::npos;
+       at = svg.find("<path d=\"M", at + 1)) {
+    cells.push_back(svg.substr(at + 9, svg.find('"', at + 9) - at - 9));
+  }
+  REQUIRE(cells.size() == 11);  // 12, less the missing one
+  // Each is two boxes, one above the other and as far from the middle of its panel.
+  const auto box = [](const std::string& path, std::size_t from) {
+    double x = 0, y = 0, width = 0, height = 0;
+    REQUIRE(std::sscanf(path.c_str() + from, "M%lf %lfh%lfv%lf", &x, &y, &width, &height) == 4);
+    CHECK(width > 0);
+    CHECK(height > 0);
+    CHECK(x >= 0);
+    CHECK(x + width <= 420);
+    return std::pair(y, height);
+  };
+  std::vector<double> middles;
+  for (const std::string& cell : cells) {
+    const auto [top, height] = box(cell, 0);
+    const auto [mirrored, same] = box(cell, cell.rfind('M'));
+    CHECK(height == same);
+    CHECK(top + height <= mirrored + 0.11);
+    middles.push_back((top + mirrored + height) / 2);
+  }
+  for (const double middle : middles) CHECK(middle == doctest::Approx(middles[0]).epsilon(0.001));
+
+  map.panels[0].x = {0, 0, 0.5};
+  CHECK_THROWS_AS(panel_map(map), Error);
+  map.panels[0].x = {0, 0.25};
+  CHECK_THROWS_AS(panel_map(map), Error);
+  map.panels[0].x = {0, 0.25, 0.5};
+  map.panels[0].y = {-0.1, 0.1};
+  CHECK_THROWS_AS(panel_map(map), Error);
+  CHECK(contains(panel_map({}), "no values to draw"));
 }

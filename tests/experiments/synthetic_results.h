@@ -7,7 +7,8 @@
 namespace basin {
 
 // Writes a complete folder: three targets (photo and quickdraw by accuracy, mosaic by AUC), `runs`
-// runs of each kind, all analyses, one sheet.
+// runs of each kind, shuffled runs and earlier checkpoints on the first two, all analyses, one
+// sheet.
 void write_synthetic_results(const std::filesystem::path& folder, int runs);
 
 // Replaces the content of one file of the folder, making its directories.

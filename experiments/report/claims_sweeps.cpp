@@ -1,5 +1,5 @@
-// The rules of the claims, in words and in code.
-#include "experiments/claims.h"
+// The rules of claims_sweeps.h, in words and in code.
+#include "experiments/report/claims_sweeps.h"
 
 #include <fmt/format.h>
 
@@ -7,24 +7,20 @@
 #include <cmath>
 #include <limits>
 #include <string_view>
+#include <vector>
 
-#include "experiments/statistics.h"
+#include "experiments/report/statistics.h"
 #include "kernels/check.h"
 
-namespace basin {
+namespace basin::report {
 namespace {
 
 constexpr double kSmallestBand = 0.01;
 // A test set whose sampling error is larger than this cannot show that there is no barrier.
 constexpr double kLargestBand = 0.05;
-
-Judgement not_run() {
-  return {Verdict::kNotRun, "no measurement"};
-}
-
-Judgement decide(bool holds, std::string measured) {
-  return {holds ? Verdict::kReproduced : Verdict::kNotReproduced, std::move(measured)};
-}
+constexpr double kEpsilonMargin = 0.005;
+constexpr double kSignificance = 0.05;
+constexpr std::size_t kFewestModules = 5;  // five wins of five are the least with p below 0.05
 
 std::string describe(Metric metric, const BarrierMeasurement& measurement) {
   return fmt::format(
@@ -51,64 +47,6 @@ bool is_stem_or_first_block(std::string_view module) {
 }
 
 }  // namespace
-
-std::string metric_name(Metric metric) {
-  return metric == Metric::kAccuracy ? "accuracy" : "mean AUC";
-}
-
-std::string format_performance(Metric metric, double value) {
-  return metric == Metric::kAccuracy ? fmt::format("{:.1f} %", 100 * value)
-                                     : fmt::format("{:.3f}", value);
-}
-
-std::string format_size(Metric metric, double value) {
-  return metric == Metric::kAccuracy ? fmt::format("{:.1f} points", 100 * value)
-                                     : fmt::format("{:.3f}", value);
-}
-
-std::string format_difference(Metric metric, double value) {
-  return (value < 0 ? "\u2212" : "+") + format_size(metric, std::abs(value));
-}
-
-std::string format_interval(Metric metric, double lower, double upper) {
-  std::string first = format_difference(metric, lower);
-  first.erase(std::min(first.find(' '), first.size()));  // the unit stands once, at the end
-  return first + " to " + format_difference(metric, upper);
-}
-
-const char* verdict_text(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kReproduced:
-      return "reproduced";
-    case Verdict::kNotReproduced:
-      return "not reproduced";
-    case Verdict::kNotEnough:
-      return "not enough data";
-    case Verdict::kNotRun:
-      return "not run";
-  }
-  throw Error("verdict_text: not a verdict");
-}
-
-const char* const kTransferHelpsRule =
-    "Reproduced if the lower end of the 95 % confidence interval of the mean difference (P-T minus "
-    "RI-T, runs paired by number, Student\u2019s t) lies above 0. At least two pairs of runs are "
-    "needed.";
-
-Judgement judge_transfer_helps(Metric metric, std::span<const double> finetune,
-                               std::span<const double> randinit) {
-  if (finetune.empty()) return not_run();
-  if (finetune.size() < 2) {
-    return {Verdict::kNotEnough,
-            fmt::format("{} from one pair of runs (n = 1): no interval, at least 2 are needed",
-                        format_difference(metric, mean(finetune) - mean(randinit)))};
-  }
-  const MeanInterval difference = paired_difference(finetune, randinit).difference;
-  return decide(
-      difference.lower > 0,
-      fmt::format("{} (95 % CI {}, n = {})", format_difference(metric, difference.mean),
-                  format_interval(metric, difference.lower, difference.upper), difference.n));
-}
 
 double barrier_height(std::span<const double> lambda, std::span<const double> values,
                       bool larger_is_better) {
@@ -146,7 +84,7 @@ const char* const kNoBarrierRule =
     "than 5 points shows nothing: not enough data.";
 
 Judgement judge_no_barrier(Metric metric, const std::optional<BarrierMeasurement>& measurement) {
-  if (!measurement) return not_run();
+  if (!measurement) return judged_not_run();
   const double band = barrier_band(metric, *measurement);
   const std::string measured = describe(metric, *measurement);
   if (measurement->height <= band && band > kLargestBand) {
@@ -156,25 +94,64 @@ Judgement judge_no_barrier(Metric metric, const std::optional<BarrierMeasurement
 }
 
 const char* const kBarrierRule =
-    "Reproduced if the barrier is larger than the band of the claim before (1 point, or the "
-    "sampling error of the test set where that is larger).";
+    "Reproduced if the barrier, the largest fall of the curve below the straight line between its "
+    "ends, is larger than the band: 1 point (0.01), or the sampling error of the test set where "
+    "that is larger, 1.96 \u221a(2p(1\u2212p)/N).";
 
 Judgement judge_barrier(Metric metric, const std::optional<BarrierMeasurement>& measurement) {
-  if (!measurement) return not_run();
+  if (!measurement) return judged_not_run();
   return decide(measurement->height > barrier_band(metric, *measurement),
                 describe(metric, *measurement));
 }
 
-const char* const kCloserRule =
-    "Reproduced if the l2 distance over all parameters between two P-T is smaller than that "
-    "between two RI-T. One pair of each kind is measured, so the verdict carries no interval; the "
-    "ratio says how clear it is.";
+const char* const kLowerBarrierRule =
+    "Reproduced if the barrier between two RI-T from the same random weights is smaller than that "
+    "between two from different ones by more than the larger of their bands; not reproduced if it "
+    "is larger by more than that; else not enough data. One pair of each kind is measured.";
 
-Judgement judge_closer(std::optional<double> finetune, std::optional<double> randinit) {
-  if (!finetune || !randinit) return not_run();
-  std::string measured = fmt::format("{:.2f} against {:.2f}", *finetune, *randinit);
-  if (*randinit > 0) measured += fmt::format(" (ratio {:.2f})", *finetune / *randinit);
-  return decide(*finetune < *randinit, measured);
+Judgement judge_lower_barrier(Metric metric, const std::optional<BarrierMeasurement>& same,
+                              const std::optional<BarrierMeasurement>& different) {
+  if (!same || !different) return judged_not_run();
+  const double band = std::max(barrier_band(metric, *same), barrier_band(metric, *different));
+  const std::string measured =
+      fmt::format("barrier {} from the same weights, {} from different ones; band {}",
+                  format_size(metric, same->height), format_size(metric, different->height),
+                  format_size(metric, band));
+  if (same->height < different->height - band) return {Verdict::kReproduced, measured};
+  return {same->height > different->height + band ? Verdict::kNotReproduced : Verdict::kNotEnough,
+          measured};
+}
+
+const char* const kBasinRule =
+    "\u03b5 is the mean absolute deviation of the test error from its mean on the stretch of the "
+    "line "
+    "through both networks where the error stays within the band; \u03b4 the least noise, and the "
+    "least step outwards, that raise the error at its ends by 2\u03b5 or more (conditions 2 and 3 "
+    "of "
+    "Definition 3.1). Reproduced if a \u03b4 on the grid does both. One pair is measured.";
+
+Judgement judge_basin(const std::optional<BasinExtent>& finetune) {
+  if (!finetune) return judged_not_run();
+  if (finetune->delta) {
+    return {Verdict::kReproduced,
+            fmt::format("\u03b5 = {:.4f}, \u03b4 = {:.2f}", finetune->epsilon, *finetune->delta)};
+  }
+  std::string measured = fmt::format("\u03b5 = {:.4f}, no \u03b4 on the grid", finetune->epsilon);
+  if (finetune->largest_delta) measured += fmt::format(" up to {:.2f}", *finetune->largest_delta);
+  return {Verdict::kNotReproduced, measured};
+}
+
+const char* const kNoCommonBasinRule =
+    "Reproduced if the \u03b5 of two RI-T, their mean absolute deviation (condition 1), is larger "
+    "than the \u03b5 of two P-T by more than 0.005, the tolerance of the band: with the "
+    "\u03b5 of the P-T, the RI-T then share no basin. One pair of each kind is measured.";
+
+Judgement judge_no_common_basin(const std::optional<BasinExtent>& finetune,
+                                const std::optional<BasinExtent>& randinit) {
+  if (!finetune || !randinit) return judged_not_run();
+  return decide(randinit->epsilon > finetune->epsilon + kEpsilonMargin,
+                fmt::format("\u03b5 = {:.4f} for RI-T, {:.4f} for P-T", randinit->epsilon,
+                            finetune->epsilon));
 }
 
 std::optional<double> critical_drop(std::span<const ModuleScore> scores) {
@@ -198,7 +175,7 @@ Judgement judge_rewinding(Metric metric, std::span<const ModuleScore> finetune,
                           std::span<const ModuleScore> randinit) {
   const std::optional<double> finetune_drop = critical_drop(finetune);
   const std::optional<double> randinit_drop = critical_drop(randinit);
-  if (!finetune_drop || !randinit_drop) return not_run();
+  if (!finetune_drop || !randinit_drop) return judged_not_run();
   return decide(
       *randinit_drop - *finetune_drop > kSmallestBand,
       fmt::format("mean change {} in RI-T, {} in P-T", format_difference(metric, -*randinit_drop),
@@ -212,17 +189,60 @@ const char* const kClassifierRule =
 Judgement judge_classifier(Metric metric, std::span<const ModuleScore> finetune) {
   const std::optional<double> intact = performance_of(finetune, "none");
   const std::optional<double> classifier = performance_of(finetune, "fc");
-  if (!intact || !classifier) return not_run();
+  if (!intact || !classifier) return judged_not_run();
   const ModuleScore* worst = nullptr;
   for (const ModuleScore& score : finetune) {
     if (score.module == "none" || score.module == "fc") continue;
     if (worst == nullptr || score.performance < worst->performance) worst = &score;
   }
-  if (worst == nullptr) return not_run();
+  if (worst == nullptr) return judged_not_run();
   return decide(*classifier < worst->performance,
                 fmt::format("fc {}; the worst other module, {}, {}",
                             format_difference(metric, *classifier - *intact), worst->module,
                             format_difference(metric, worst->performance - *intact)));
 }
 
-}  // namespace basin
+const char* const kCriticalityRule =
+    "Compared module by module on the direct path. Reproduced if the criticality is larger in RI-T "
+    "in so many modules that the sign test gives p at most 0.05 (one-sided: 5 of 5, 7 of 8, 13 of "
+    "18); not reproduced if it is larger in at most half of them; else not enough data. Modules "
+    "with equal values are left out; at least 5 must remain. An infinite criticality (no setting "
+    "was admissible) is larger than any other. One network of each kind is measured.";
+
+Judgement judge_criticality(std::span<const ModuleValue> finetune,
+                            std::span<const ModuleValue> randinit) {
+  if (finetune.empty() || randinit.empty()) return judged_not_run();
+  std::size_t wins = 0, compared = 0;
+  for (const ModuleValue& first : finetune) {
+    for (const ModuleValue& second : randinit) {
+      if (second.module != first.module || second.value == first.value) continue;
+      ++compared;
+      wins += second.value > first.value;
+    }
+  }
+  const double p_value = sign_test(wins, compared);
+  const std::string measured =
+      fmt::format("larger in RI-T in {} of {} modules (p = {:.3f})", wins, compared, p_value);
+  if (compared < kFewestModules) return {Verdict::kNotEnough, measured + "; 5 are needed"};
+  if (p_value <= kSignificance) return {Verdict::kReproduced, measured};
+  return {2 * wins <= compared ? Verdict::kNotReproduced : Verdict::kNotEnough, measured};
+}
+
+const char* const kCriticalityDepthRule =
+    "Spearman\u2019s rank correlation between the depth of a module and its criticality in P-T on "
+    "the direct path, without fc, which starts from random weights and so is critical in any case. "
+    "Reproduced if it is above 0 with p at most 0.05 (one-sided; all orders counted for up to 8 "
+    "modules); not reproduced if it is 0 or below; else not enough data. At least 4 modules are "
+    "needed.";
+
+Judgement judge_criticality_depth(std::span<const ModuleValue> finetune) {
+  if (finetune.empty()) return judged_not_run();
+  const std::optional<DepthTrend> trend = depth_trend(finetune);
+  if (!trend) return {Verdict::kNotEnough, "fewer than 4 modules besides fc"};
+  const std::string measured = fmt::format("rank correlation {:.2f} (p = {:.3f}, {} modules)",
+                                           trend->coefficient, trend->p_value, trend->modules);
+  if (trend->coefficient <= 0) return {Verdict::kNotReproduced, measured};
+  return {trend->p_value <= kSignificance ? Verdict::kReproduced : Verdict::kNotEnough, measured};
+}
+
+}  // namespace basin::report

@@ -1,13 +1,15 @@
 // Means, intervals and Student's t.
-#include "experiments/statistics.h"
+#include "experiments/report/statistics.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "kernels/check.h"
 
-namespace basin {
+namespace basin::report {
 namespace {
 
 // The continued fraction of the incomplete beta function (DLMF 8.17.22), evaluated from the front
@@ -52,6 +54,33 @@ double two_sided_tail(double t, double degrees_of_freedom) {
   if (std::isinf(t)) return 0;
   const double total = degrees_of_freedom + t * t;
   return incomplete_beta(degrees_of_freedom / 2, 0.5, degrees_of_freedom / total, t * t / total);
+}
+
+// 1 for the smallest value; equal values share the mean of their ranks.
+std::vector<double> ranks_of(std::span<const double> values) {
+  std::vector<double> ranks(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    double below = 0, equal = 0;
+    for (const double value : values) {
+      below += value < values[i];
+      equal += value == values[i];
+    }
+    ranks[i] = below + (equal + 1) / 2;
+  }
+  return ranks;
+}
+
+double correlation(const std::vector<double>& first, const std::vector<double>& second) {
+  const double first_mean = mean(first), second_mean = mean(second);
+  double product = 0, first_square = 0, second_square = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const double a = first[i] - first_mean, b = second[i] - second_mean;
+    product += a * b;
+    first_square += a * a;
+    second_square += b * b;
+  }
+  if (first_square == 0 || second_square == 0) return 0;
+  return product / std::sqrt(first_square * second_square);
 }
 
 }  // namespace
@@ -125,4 +154,66 @@ PairedDifference paired_difference(std::span<const double> first, std::span<cons
   return {interval, t, degrees_of_freedom, two_sided_tail(t, degrees_of_freedom)};
 }
 
-}  // namespace basin
+MeanInterval welch_difference(std::span<const double> first, std::span<const double> second) {
+  const double a = std::pow(standard_error(first), 2);
+  const double b = std::pow(standard_error(second), 2);
+  const double center = mean(first) - mean(second);
+  const std::size_t n = first.size() + second.size();
+  if (a + b == 0) return {center, center, center, n};
+  const double degrees_of_freedom = (a + b) * (a + b) /
+                                    (a * a / static_cast<double>(first.size() - 1) +
+                                     b * b / static_cast<double>(second.size() - 1));
+  const double half_width = std::sqrt(a + b) * student_t_quantile(0.975, degrees_of_freedom);
+  return {center, center - half_width, center + half_width, n};
+}
+
+double slope(std::span<const double> values) {
+  BASIN_CHECK(values.size() >= 2, "slope of ", values.size(), " values; at least 2 are needed");
+  const double middle = static_cast<double>(values.size() - 1) / 2;
+  double product = 0, square = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double x = static_cast<double>(i) - middle;
+    product += x * values[i];
+    square += x * x;
+  }
+  return product / square;
+}
+
+RankCorrelation rank_correlation(std::span<const double> first, std::span<const double> second) {
+  BASIN_CHECK(first.size() == second.size() && first.size() >= 3, "rank correlation of ",
+              first.size(), " and ", second.size(), " values; at least 3 pairs are needed");
+  const std::vector<double> x = ranks_of(first), y = ranks_of(second);
+  const double coefficient = correlation(x, y);
+  constexpr std::size_t kMostEnumerated = 8;  // 40,320 orders
+  if (x.size() > kMostEnumerated) {
+    const double degrees_of_freedom = static_cast<double>(x.size() - 2);
+    if (coefficient >= 1) return {coefficient, 0};
+    if (coefficient <= -1) return {coefficient, 1};
+    const double t = coefficient * std::sqrt(degrees_of_freedom / (1 - coefficient * coefficient));
+    return {coefficient, 1 - student_t_cdf(t, degrees_of_freedom)};
+  }
+  std::vector<std::size_t> order(x.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::size_t as_large = 0, orders = 0;
+  do {
+    std::vector<double> permuted(y.size());
+    for (std::size_t i = 0; i < y.size(); ++i) permuted[i] = y[order[i]];
+    as_large += correlation(x, permuted) >= coefficient - 1e-9;
+    ++orders;
+  } while (std::next_permutation(order.begin(), order.end()));
+  return {coefficient, static_cast<double>(as_large) / static_cast<double>(orders)};
+}
+
+double sign_test(std::size_t wins, std::size_t trials) {
+  BASIN_CHECK(wins <= trials, "sign test: ", wins, " wins in ", trials, " trials");
+  const auto n = static_cast<double>(trials);
+  double probability = 0;
+  for (std::size_t i = wins; i <= trials; ++i) {
+    const auto k = static_cast<double>(i);
+    probability += std::exp(std::lgamma(n + 1) - std::lgamma(k + 1) - std::lgamma(n - k + 1) -
+                            n * std::log(2));
+  }
+  return std::min(1.0, probability);
+}
+
+}  // namespace basin::report

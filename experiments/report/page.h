@@ -1,4 +1,5 @@
-// Builds one self-contained HTML page: no script, no network, styles inline, images embedded.
+// Builds one self-contained HTML page: no script, no network, styles inline, images embedded. A
+// page is a head, an overview of the verdicts, and numbered sections.
 #pragma once
 
 #include <filesystem>
@@ -6,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
-#include "experiments/claims.h"
+#include "experiments/report/claims.h"
 
-namespace basin {
+namespace basin::report {
 
 struct Link {
   std::string text;
@@ -33,40 +34,51 @@ struct Table {
   std::vector<Link> data;
 };
 
-// All texts are plain text; the page escapes them.
-class ReportPage {
+// One section of the page. All texts are plain text; the section escapes them.
+class Section {
  public:
-  ReportPage(std::string title, std::string subtitle);
+  // `label` numbers the section and its figures ("3": Figure 3.1); `id` is its anchor. Both must be
+  // unique in the page.
+  Section(std::string label, std::string id, std::string heading);
 
-  // Begins a section; `id` is its anchor and must be unique in the page.
-  void section(const std::string& id, const std::string& heading);
-  void subheading(const std::string& text);
+  // A paragraph that opens with a word set in bold, such as "Paper".
+  void lead(const std::string& word, const std::string& text);
   void paragraph(const std::string& text);
   // A remark set apart; `warning` for what the reader must not miss.
   void note(const std::string& text, bool warning = false);
-  void list(const std::vector<std::string>& items, bool warning = false);
   // What was left out, with the remark "not run".
   void not_run(const std::string& what);
-  // Figures side by side where the screen is wide enough; they are numbered through the page.
+  // Figures side by side where the screen is wide enough.
   void figures(const std::vector<Figure>& figures);
-  // Tables are numbered through the page. Every row must have as many cells as the header.
+  // Every row must have as many cells as the header. A table without rows is left out.
   void table(const Table& table);
-  // The verdicts of all claims at a glance, a row per claim, each leading to its box, which must
-  // follow. The claims must have the same targets in the same order.
-  void verdicts(const std::vector<Claim>& claims);
   // A box with the claim's rule, figures and verdicts.
   void claim(const Claim& claim);
 
+  const std::string& label() const { return label_; }
+  const std::string& id() const { return id_; }
+  const std::string& heading() const { return heading_; }
+  const std::vector<Claim>& claims() const { return claims_; }
   std::string html() const;
 
  private:
-  std::string title_, subtitle_;
-  std::string contents_;
+  std::string label_, id_, heading_;
   std::string body_;
   int figure_count_ = 0;
   int table_count_ = 0;
-  int claim_count_ = 0;
+  std::vector<Claim> claims_;
 };
+
+struct PageHead {
+  std::string title, subtitle;
+  std::vector<std::string> remarks;   // what the reader must know first
+  std::vector<std::string> problems;  // files that could not be used
+  std::vector<std::string> columns;   // what findings are about, in the order of the overview
+};
+
+// The whole page: the head, the overview of all claims and verdicts, and the sections. Findings
+// about anything but `head.columns` stand in a last column, with their names.
+std::string page_html(const PageHead& head, const std::vector<Section>& sections);
 
 // `path` as the value of a link: bytes outside the unreserved characters and '/' percent-encoded.
 std::string encode_url(std::string_view path);
@@ -78,4 +90,4 @@ std::string base64(std::string_view bytes);
 // not begin with the PNG signature.
 std::string embedded_png(const std::filesystem::path& path, const std::string& description);
 
-}  // namespace basin
+}  // namespace basin::report

@@ -1,17 +1,19 @@
 // The page's markup and its style sheet.
-#include "experiments/report_page.h"
+#include "experiments/report/page.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <utility>
 
-#include "experiments/svg.h"
+#include "experiments/report/svg.h"
 #include "kernels/check.h"
 
-namespace basin {
+namespace basin::report {
 namespace {
 
 constexpr const char* kStyleSheet = R"css(
@@ -51,6 +53,8 @@ th, td { padding: 7px 14px 7px 0; text-align: left; vertical-align: top; border-
 th:last-child, td:last-child { padding-right: 0; }
 thead th { border-bottom: 1.5px solid var(--ink); font-weight: 600; vertical-align: bottom; }
 tbody th { font-weight: 600; white-space: nowrap; }
+.experiments tbody th { white-space: normal; font-weight: 400; }
+.experiments .badge { margin: 1px 0; }
 .small { display: block; font-weight: 400; font-size: 0.84rem; color: var(--soft); }
 .claim { border: 1px solid var(--line); border-radius: 6px; padding: 14px 18px; margin: 14px 0; break-inside: avoid; }
 .claim h3 { margin: 0 0 4px; }
@@ -137,59 +141,144 @@ std::string badge(Verdict verdict) {
                      verdict_text(verdict));
 }
 
-std::string list_items(const std::vector<std::string>& items) {
-  std::string html = "<ul>\n";
-  for (const std::string& item : items) html += "<li>" + prose(item) + "</li>\n";
-  return html + "</ul>";
+// The experiments are numbered, what is around them has letters.
+bool is_experiment(const Section& section) {
+  return std::isdigit(static_cast<unsigned char>(section.label().front())) != 0;
+}
+
+// The places of a claim's box: "claim-3-2" is the second claim of section 3.
+std::string claim_id(const Section& section, std::size_t index) {
+  return fmt::format("claim-{}-{}", section.label(), index + 1);
+}
+
+std::string counts_of(const std::vector<Claim>& claims) {
+  std::map<Verdict, int> counts;
+  for (const Claim& claim : claims) {
+    for (const Finding& finding : claim.findings) ++counts[finding.judgement.verdict];
+  }
+  std::string html;
+  for (const auto& [verdict, count] : counts) {
+    html += fmt::format("<span class=\"badge {}\">{} {}</span> ", badge_class(verdict), count,
+                        verdict_text(verdict));
+  }
+  return counts.empty() ? "<span class=\"missing\">no verdict: shown only</span>" : html;
+}
+
+// A row per experiment with the number of its verdicts.
+std::string experiments_table(const std::vector<Section>& sections) {
+  std::string html =
+      "<div class=\"scroll\"><table class=\"experiments\">\n<thead><tr><th scope=\"col\">Experiment"
+      "</th><th scope=\"col\">Verdicts</th></tr></thead>\n<tbody>\n";
+  for (const Section& section : sections) {
+    if (!is_experiment(section)) continue;
+    html += fmt::format("<tr><th scope=\"row\"><a href=\"#{}\">{} {}</a></th><td>{}</td></tr>\n",
+                        escape_markup(section.id()), section.label(), prose(section.heading()),
+                        counts_of(section.claims()));
+  }
+  return html + "</tbody></table></div>\n";
+}
+
+// A row per claim, leading to its box, and a column per target.
+std::string verdicts_table(const std::vector<Section>& sections,
+                           const std::vector<std::string>& columns) {
+  std::string html =
+      "<div class=\"scroll\"><table class=\"verdicts\">\n<thead><tr><th scope=\"col\">Claim</th>";
+  for (const std::string& column : columns) html += "<th scope=\"col\">" + prose(column) + "</th>";
+  html += "<th scope=\"col\">Between targets</th></tr></thead>\n<tbody>\n";
+  for (const Section& section : sections) {
+    for (std::size_t i = 0; i < section.claims().size(); ++i) {
+      const Claim& claim = section.claims()[i];
+      html += fmt::format("<tr><th scope=\"row\"><a href=\"#{}\">{}</a></th>", claim_id(section, i),
+                          prose(claim.statement));
+      std::string others;
+      std::map<std::string, std::string> cells;
+      for (const Finding& finding : claim.findings) {
+        if (std::find(columns.begin(), columns.end(), finding.target) != columns.end()) {
+          cells[finding.target] += badge(finding.judgement.verdict);
+        } else {
+          others += "<span class=\"small\">" + prose(finding.target) + "</span>" +
+                    badge(finding.judgement.verdict);
+        }
+      }
+      for (const std::string& column : columns) html += "<td>" + cells[column] + "</td>";
+      html += "<td>" + others + "</td></tr>\n";
+    }
+  }
+  return html + "</tbody></table></div>\n";
+}
+
+std::string note_html(const std::string& content, bool warning) {
+  return fmt::format("<div class=\"note{}\">{}</div>\n", warning ? " warning" : "", content);
+}
+
+std::string summary_html(const PageHead& head, const std::vector<Section>& sections) {
+  std::vector<Claim> all;
+  for (const Section& section : sections) {
+    all.insert(all.end(), section.claims().begin(), section.claims().end());
+  }
+  std::string html = "<h2 id=\"summary\">Summary</h2>\n";
+  html +=
+      "<p>" +
+      prose(
+          "P is the pre-trained network, P-T a network fine-tuned on the target from P with a "
+          "fresh "
+          "classifier, RI-T one trained on the target from random initialisation. Each claim of "
+          "the "
+          "paper has a rule, stated in its box, that makes a verdict of the measured numbers. All "
+          "verdicts:") +
+      "</p>\n<p>" + counts_of(all) + "</p>\n";
+  for (const std::string& remark : head.remarks)
+    html += note_html("<p>" + prose(remark) + "</p>", false);
+  if (!head.problems.empty()) {
+    std::string list =
+        "<p><b>Damaged files.</b> These could not be used; everything else is "
+        "reported below.</p>\n<ul>\n";
+    for (const std::string& item : head.problems) list += "<li>" + prose(item) + "</li>\n";
+    html += note_html(list + "</ul>", true);
+  }
+  html += experiments_table(sections);
+  html += "<h3>Every claim and its verdicts</h3>\n" + verdicts_table(sections, head.columns);
+  return html;
 }
 
 }  // namespace
 
-ReportPage::ReportPage(std::string title, std::string subtitle)
-    : title_(std::move(title)), subtitle_(std::move(subtitle)) {}
+Section::Section(std::string label, std::string id, std::string heading)
+    : label_(std::move(label)), id_(std::move(id)), heading_(std::move(heading)) {}
 
-void ReportPage::section(const std::string& id, const std::string& heading) {
-  contents_ += fmt::format("<a href=\"#{}\">{}</a>\n", escape_markup(id), prose(heading));
-  body_ += fmt::format("<h2 id=\"{}\">{}</h2>\n", escape_markup(id), prose(heading));
+void Section::lead(const std::string& word, const std::string& text) {
+  body_ += "<p><b>" + prose(word) + ".</b> " + prose(text) + "</p>\n";
 }
 
-void ReportPage::subheading(const std::string& text) {
-  body_ += "<h3>" + prose(text) + "</h3>\n";
-}
-
-void ReportPage::paragraph(const std::string& text) {
+void Section::paragraph(const std::string& text) {
   body_ += "<p>" + prose(text) + "</p>\n";
 }
 
-void ReportPage::note(const std::string& text, bool warning) {
-  body_ += fmt::format("<div class=\"note{}\"><p>{}</p></div>\n", warning ? " warning" : "",
-                       prose(text));
+void Section::note(const std::string& text, bool warning) {
+  body_ += note_html("<p>" + prose(text) + "</p>", warning);
 }
 
-void ReportPage::list(const std::vector<std::string>& items, bool warning) {
-  body_ += warning ? "<div class=\"note warning\">" + list_items(items) + "</div>\n"
-                   : list_items(items) + "\n";
-}
-
-void ReportPage::not_run(const std::string& what) {
+void Section::not_run(const std::string& what) {
   body_ += fmt::format("<p class=\"missing\">{} {}</p>\n", prose(what), badge(Verdict::kNotRun));
 }
 
-void ReportPage::figures(const std::vector<Figure>& figures) {
+void Section::figures(const std::vector<Figure>& figures) {
+  if (figures.empty()) return;
   body_ += "<div class=\"figures\">\n";
   for (const Figure& figure : figures) {
-    body_ +=
-        fmt::format("<figure>\n{}<figcaption><b>Figure {}.</b> {}{}</figcaption>\n</figure>\n",
-                    figure.content, ++figure_count_, prose(figure.caption), links(figure.data));
+    body_ += fmt::format(
+        "<figure>\n{}<figcaption><b>Figure {}.{}.</b> {}{}</figcaption>\n</figure>\n",
+        figure.content, label_, ++figure_count_, prose(figure.caption), links(figure.data));
   }
   body_ += "</div>\n";
 }
 
-void ReportPage::table(const Table& table) {
+void Section::table(const Table& table) {
+  if (table.rows.empty()) return;
   body_ += fmt::format(
-      "<figure class=\"table\"><figcaption><b>Table {}.</b> {}{}</figcaption>\n"
+      "<figure class=\"table\"><figcaption><b>Table {}.{}.</b> {}{}</figcaption>\n"
       "<div class=\"scroll\"><table>\n<thead><tr>",
-      ++table_count_, prose(table.caption), links(table.data));
+      label_, ++table_count_, prose(table.caption), links(table.data));
   for (const std::string& name : table.header) {
     body_ += "<th scope=\"col\">" + prose(name) + "</th>";
   }
@@ -211,30 +300,10 @@ void ReportPage::table(const Table& table) {
   body_ += "</tbody></table></div></figure>\n";
 }
 
-void ReportPage::verdicts(const std::vector<Claim>& claims) {
-  if (claims.empty()) return;
+void Section::claim(const Claim& claim) {
   body_ +=
-      "<div class=\"scroll\"><table class=\"verdicts\">\n<thead><tr><th scope=\"col\">Claim</th>";
-  for (const Finding& finding : claims[0].findings) {
-    body_ += "<th scope=\"col\">" + prose(finding.target) + "</th>";
-  }
-  body_ += "</tr></thead>\n<tbody>\n";
-  int number = claim_count_;
-  for (const Claim& claim : claims) {
-    body_ += fmt::format("<tr><th scope=\"row\"><a href=\"#claim-{}\">{}</a></th>", ++number,
-                         prose(claim.statement));
-    for (const Finding& finding : claim.findings) {
-      body_ += "<td>" + badge(finding.judgement.verdict) + "</td>";
-    }
-    body_ += "</tr>\n";
-  }
-  body_ += "</tbody></table></div>\n";
-}
-
-void ReportPage::claim(const Claim& claim) {
-  body_ +=
-      fmt::format("<div class=\"claim\" id=\"claim-{}\">\n<h3>{}</h3>\n<p class=\"rule\">{}</p>\n",
-                  ++claim_count_, prose(claim.statement), prose(claim.rule));
+      fmt::format("<div class=\"claim\" id=\"{}\">\n<h3>Claim: {}</h3>\n<p class=\"rule\">{}</p>\n",
+                  claim_id(*this, claims_.size()), prose(claim.statement), prose(claim.rule));
   for (const Finding& finding : claim.findings) {
     body_ += fmt::format(
         "<div class=\"finding\"><span class=\"target\">{}</span>{}"
@@ -243,9 +312,22 @@ void ReportPage::claim(const Claim& claim) {
         prose(finding.paper));
   }
   body_ += "</div>\n";
+  claims_.push_back(claim);
 }
 
-std::string ReportPage::html() const {
+std::string Section::html() const {
+  return fmt::format("<section>\n<h2 id=\"{}\">{} {}</h2>\n{}</section>\n", escape_markup(id_),
+                     label_, prose(heading_), body_);
+}
+
+std::string page_html(const PageHead& head, const std::vector<Section>& sections) {
+  std::string contents = "<a href=\"#summary\">Summary</a>\n";
+  std::string body = summary_html(head, sections);
+  for (const Section& section : sections) {
+    contents += fmt::format("<a href=\"#{}\">{} {}</a>\n", escape_markup(section.id()),
+                            section.label(), prose(section.heading()));
+    body += section.html();
+  }
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
@@ -253,7 +335,7 @@ std::string ReportPage::html() const {
       "<p class=\"subtitle\">{2}</p>\n</header>\n<nav aria-label=\"Contents\">\n{3}</nav>\n{4}"
       "<footer>Written by Basin. This page holds all it shows; its links lead to the files of the "
       "results folder beside it.</footer>\n</main>\n</body>\n</html>\n",
-      escape_markup(title_), kStyleSheet, prose(subtitle_), contents_, body_);
+      escape_markup(head.title), kStyleSheet, prose(head.subtitle), contents, body);
 }
 
 std::string encode_url(std::string_view path) {
@@ -298,4 +380,4 @@ std::string embedded_png(const std::filesystem::path& path, const std::string& d
                      escape_markup(description), base64(bytes));
 }
 
-}  // namespace basin
+}  // namespace basin::report

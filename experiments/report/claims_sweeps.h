@@ -1,55 +1,15 @@
-// The paper's claims as functions from measured numbers to a verdict. Each rule is written once in
-// words, for the report, and once in code, beside each other in claims.cpp.
-// P-T: fine-tuned from the pre-trained network. RI-T: trained from random initialisation.
+// Rules for sweeps over weight settings: barriers, the extent of a basin, rewinding, criticality.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
-namespace basin {
+#include "experiments/report/claims.h"
+#include "experiments/report/claims_networks.h"
 
-// How a performance is shown: accuracy in per cent, the area under the ROC curve as it is. Both
-// are kept as fractions of 1, and larger is better.
-enum class Metric { kAccuracy, kAuc };
-std::string metric_name(Metric metric);
-std::string format_performance(Metric metric, double value);  // "78.4 %" or "0.788"
-std::string format_difference(Metric metric, double value);   // "+3.1 points" or "+0.031"
-std::string format_size(Metric metric, double value);         // "3.1 points" or "0.031"
-// "+1.2 to +3.1 points" or "+0.012 to +0.031"
-std::string format_interval(Metric metric, double lower, double upper);
-
-enum class Verdict {
-  kReproduced,
-  kNotReproduced,
-  kNotEnough,  // measured, but on too little to tell
-  kNotRun,
-};
-const char* verdict_text(Verdict verdict);
-
-struct Judgement {
-  Verdict verdict = Verdict::kNotRun;
-  std::string measured;  // the figures the verdict rests on
-};
-
-struct Finding {
-  std::string target;
-  Judgement judgement;
-  std::string paper;  // the paper's own figure
-};
-
-struct Claim {
-  std::string statement;
-  std::string rule;
-  std::vector<Finding> findings;  // one per target
-};
-
-extern const char* const kTransferHelpsRule;
-// finetune[i] and randinit[i] are the performances of a pair of runs.
-Judgement judge_transfer_helps(Metric metric, std::span<const double> finetune,
-                               std::span<const double> randinit);
+namespace basin::report {
 
 // The performance barrier on the line between two networks: max over lambda of
 // (1 - lambda) m(0) + lambda m(1) - m(lambda), sign reversed where smaller is better. Never below
@@ -73,9 +33,23 @@ Judgement judge_no_barrier(Metric metric, const std::optional<BarrierMeasurement
 extern const char* const kBarrierRule;
 Judgement judge_barrier(Metric metric, const std::optional<BarrierMeasurement>& measurement);
 
-extern const char* const kCloserRule;
-// l2 distances in parameter space between two P-T and between two RI-T.
-Judgement judge_closer(std::optional<double> finetune, std::optional<double> randinit);
+extern const char* const kLowerBarrierRule;
+// Two RI-T from the same random weights, and two from different ones.
+Judgement judge_lower_barrier(Metric metric, const std::optional<BarrierMeasurement>& same,
+                              const std::optional<BarrierMeasurement>& different);
+
+// The (epsilon, delta)-basin estimated from the line through two networks; the paper's Definition
+// 3.1. delta is missing where none on the grid fulfils the definition.
+struct BasinExtent {
+  double epsilon;
+  std::optional<double> delta;
+  std::optional<double> largest_delta;  // of the grid
+};
+extern const char* const kBasinRule;
+Judgement judge_basin(const std::optional<BasinExtent>& finetune);
+extern const char* const kNoCommonBasinRule;
+Judgement judge_no_common_basin(const std::optional<BasinExtent>& finetune,
+                                const std::optional<BasinExtent>& randinit);
 
 // Performance after one module was set back to its start value.
 struct ModuleScore {
@@ -93,4 +67,11 @@ Judgement judge_rewinding(Metric metric, std::span<const ModuleScore> finetune,
 extern const char* const kClassifierRule;
 Judgement judge_classifier(Metric metric, std::span<const ModuleScore> finetune);
 
-}  // namespace basin
+// Criticality per module on the direct path; infinite where no setting was admissible.
+extern const char* const kCriticalityRule;
+Judgement judge_criticality(std::span<const ModuleValue> finetune,
+                            std::span<const ModuleValue> randinit);
+extern const char* const kCriticalityDepthRule;
+Judgement judge_criticality_depth(std::span<const ModuleValue> finetune);
+
+}  // namespace basin::report

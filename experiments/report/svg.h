@@ -1,5 +1,5 @@
 // Charts as SVG text: pure functions from the numbers to one <svg> element. Colours are those of
-// Okabe and Ito, told apart also by dashes, markers and hatching; values show on hover.
+// Okabe and Ito, told apart also by dashes and markers; values show on hover.
 #pragma once
 
 #include <optional>
@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-namespace basin {
+namespace basin::report {
 
 // `text` with the characters escaped that XML and HTML give a meaning to.
 std::string escape_markup(std::string_view text);
@@ -29,10 +29,12 @@ struct LineChart {
   std::vector<LineSeries> series;
   Spread spread = Spread::kBand;
   bool integer_x = false;                    // ticks of x at whole numbers only
+  std::vector<std::string> x_categories;     // names of x = 0, 1, ... in place of numbers
   std::optional<double> y_floor, y_ceiling;  // values y cannot pass, such as 0 and 100 %
   int decimals = 2;                          // of the values shown on hover
 };
-// Throws basin::Error where the vectors of a series differ in length.
+// Throws basin::Error where the vectors of a series differ in length, or where there are categories
+// and x is not the index of one.
 std::string line_chart(const LineChart& chart);
 
 struct BarSeries {
@@ -65,4 +67,22 @@ struct HeatMap {
 // Throws basin::Error where `values` is not rows x columns.
 std::string heat_map(const HeatMap& map);
 
-}  // namespace basin
+// Values over two numeric axes.
+struct MapPanel {
+  std::string name;
+  std::vector<double> x, y;                 // where the columns and rows stand, ascending
+  std::vector<std::vector<double>> values;  // values[row][column]; NaN: an empty cell
+};
+
+// Up to a few panels with one colour scale, two in a row. y is a size without sign, such as that of
+// symmetric noise: each panel also shows its mirror image below 0, as the paper's Figure 6 does.
+struct PanelMap {
+  std::string description;
+  std::string value_label, x_label, y_label;
+  std::vector<MapPanel> panels;
+  int decimals = 2;  // of the values
+};
+// Throws basin::Error where x or y do not ascend or `values` is not rows x columns.
+std::string panel_map(const PanelMap& map);
+
+}  // namespace basin::report

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <span>
 
-namespace basin {
+namespace basin::report {
 
 // Arithmetic mean of one or more values.
 double mean(std::span<const double> values);
@@ -42,4 +42,26 @@ struct PairedDifference {
 // Needs two or more pairs.
 PairedDifference paired_difference(std::span<const double> first, std::span<const double> second);
 
-}  // namespace basin
+// mean(first) - mean(second) of two independent samples of two or more values each, with its 95 %
+// interval after Welch (variances may differ); n is the size of both samples together.
+MeanInterval welch_difference(std::span<const double> first, std::span<const double> second);
+
+// The slope of the straight line through (0, values[0]), (1, values[1]), ... by least squares.
+// Needs two or more values.
+double slope(std::span<const double> values);
+
+// Spearman's rank correlation; ties share their mean rank, infinite values are the largest.
+struct RankCorrelation {
+  double coefficient;  // 0 where all values of one side are equal
+  // The probability of a coefficient at least as large where the two are not related: from all
+  // orders for up to 8 values, by Student's t for more.
+  double p_value;
+};
+// Needs three or more pairs.
+RankCorrelation rank_correlation(std::span<const double> first, std::span<const double> second);
+
+// The probability of at least `wins` heads in `trials` tosses of a fair coin: the one-sided sign
+// test.
+double sign_test(std::size_t wins, std::size_t trials);
+
+}  // namespace basin::report
