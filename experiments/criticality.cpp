@@ -66,7 +66,7 @@ class CriticalityRun {
                 "--noise must be relative or absolute, got ", options.noise);
     BASIN_CHECK(options.tolerance >= 0, "--tolerance must not be negative, got ",
                 options.tolerance);
-    BASIN_CHECK(2 * columns() * rows() * scalar_draws() < (1 << 24),
+    BASIN_CHECK(cells() * scalar_draws() < (1 << 24),
                 "--distances * --noise-levels * --draws is too large: ", columns(), " * ", rows(),
                 " * ", options.draws);
     load_checkpoints();
@@ -180,9 +180,8 @@ class CriticalityRun {
     const State& from = direct ? knots_.front()->state() : knots_[point.segment]->state();
     const State& to = direct ? end() : knots_[point.segment + 1]->state();
     const double sigma = sigma_of(path, row);
-    // Every cell has noise of its own.
-    const int64_t cell = (static_cast<int64_t>(path.path) * columns() + column) * rows() + row;
-    const auto number = static_cast<uint32_t>(draw * 2 * cells() + cell);
+    // Every cell has noise of its own, the same on both paths: where they meet they agree.
+    const auto number = static_cast<uint32_t>(draw * cells() + column * rows() + row);
     return {path.module,
             [&from, &to, &module = path.module, point, sigma, number](Network& network) {
               network.state().lerp_module(from, to, point.share, module);

@@ -30,7 +30,8 @@ struct ExtentGrid {
   double tolerance = 0.005;  // by which the loss in S may exceed its maximum on [0, 1]
   int64_t noise_draws = 5;   // of v, for either end of S
   int64_t deltas = 10;       // delta = k * 0.01 * sqrt(n), k = 1..deltas
-  std::optional<double> threshold_epsilon;  // the largest that passes for condition 1
+  // Where set, condition 1 is judged by it, and no delta is searched for a segment that fails.
+  std::optional<double> threshold_epsilon = std::nullopt;
 };
 
 struct LinePoint {
@@ -77,8 +78,8 @@ struct ExtentOptions {
   std::vector<double> range = {-1, 2};
   double step = 0.05, tolerance = 0.005;
   int64_t noise_draws = 5;
-  std::string loss = "error";               // or "cross-entropy"
-  std::optional<double> threshold_epsilon;  // as in ExtentGrid: the epsilon of another pair
+  std::string loss = "error";                              // or "cross-entropy"
+  std::optional<double> threshold_epsilon = std::nullopt;  // as in ExtentGrid: of another pair
   std::filesystem::path out;
 };
 

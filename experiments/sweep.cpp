@@ -89,7 +89,8 @@ std::vector<Evaluation> Sweep::evaluate(const std::vector<WeightSetting>& settin
         result.loss = result.score = result.error = std::numeric_limits<double>::quiet_NaN();
       } else {
         result = item.sum.result();
-        result.predictions.clear();
+        result.predictions = {};
+        result.logits = {};
       }
     }
     group.clear();

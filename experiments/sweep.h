@@ -45,8 +45,8 @@ class Sweep {
   Sweep(Network& network, const State& base, EvaluationSet& set, EvaluationSet* statistics,
         Session& session);
 
-  // The evaluations in the order of `settings`, without predictions. Of a setting whose budget is
-  // spent all numbers are NaN. Progress advances by the images evaluated.
+  // The evaluations in the order of `settings`, without predictions and logits. Of a setting whose
+  // budget is spent all numbers are NaN. Progress advances by the images evaluated.
   std::vector<Evaluation> evaluate(const std::vector<WeightSetting>& settings);
 
   // Images evaluated so far, once for each setting.

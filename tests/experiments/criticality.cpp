@@ -148,16 +148,18 @@ std::vector<std::vector<std::optional<double>>> scalars(const CsvTable& table) {
 }  // namespace
 
 TEST_CASE("criticality: the search finds the smallest admissible cell of the whole table") {
+  Run run;
   for (const std::string loss : {"error", "cross-entropy"}) {
     for (const double tolerance : {0.01, 0.5, 20.0}) {
       CAPTURE(loss);
       CAPTURE(tolerance);
-      Run run;
+      const std::string name = concat(loss, tolerance);
       run.options.loss = loss;
       run.options.tolerance = tolerance;
+      run.options.scalar_only = false;
       // Five draws a cell: the table then holds the means that the scalar is about.
       run.options.draws = 5;
-      const CsvTable heat = run.table("whole", "heat.csv");
+      const CsvTable heat = run.table(name + "whole", "heat.csv");
       const CsvTable scalar = CsvTable::read(run.options.out / "criticality.csv");
       const auto result = nlohmann::json::parse(read_file(run.options.out / "result.json"));
       const double limit = result["loss_limit"];
@@ -204,9 +206,9 @@ TEST_CASE("criticality: the search finds the smallest admissible cell of the who
 
       // The same from fewer draws of the map, and without a map.
       run.options.draws = 2;
-      CHECK(scalars(run.table("two", "criticality.csv")) == scalars(scalar));
+      CHECK(scalars(run.table(name + "two", "criticality.csv")) == scalars(scalar));
       run.options.scalar_only = true;
-      CHECK(scalars(run.table("scalar", "criticality.csv")) == scalars(scalar));
+      CHECK(scalars(run.table(name + "scalar", "criticality.csv")) == scalars(scalar));
       CHECK_FALSE(fs::exists(run.options.out / "heat.csv"));
     }
   }
@@ -237,13 +239,22 @@ TEST_CASE("criticality: the cells of the map are the networks they say") {
     CHECK(*heat.number(row, "accuracy") == expected.score);
     CHECK(*heat.number(row + 1, "loss") != expected.loss);
   }
-  // Both paths start and end in the same networks.
-  for (const size_t row : {size_t{0}, size_t{15}}) {
-    CHECK(heat.text(row + 20, "path") == "optimization");
-    CHECK(*heat.number(row + 20, "loss") == *heat.number(row, "loss"));
+  // Cell (1, 2): half of the largest noise, drawn for the seventh cell, times the size of a weight.
+  between->state().lerp_module(start->state(), end->state(), 1 / 3.0, "layer2.0");
+  int64_t size = 0;
+  for (const State::Entry& entry : end->state().entries()) {
+    if (entry.module == "layer2.0") size += entry.shape.elements();
   }
-  // Noise of their own in every cell, the same in every call.
-  CHECK(*heat.number(1, "loss") != *heat.number(21, "loss"));
+  const double weight = end->state().module_norms()[2] / std::sqrt(static_cast<double>(size));
+  between->state().add_noise("layer2.0", weight * 0.25, 1, 7);
+  CHECK(*heat.number(7, "noise") == 0.25);
+  CHECK(*heat.number(7, "loss") == set.evaluate(*between).loss);
+  // Both paths start and end in the same networks, with the same noise.
+  for (const size_t row : {0, 1, 2, 3, 4, 15, 16, 17, 18, 19}) {
+    CHECK(heat.text(row + 20, "path") == "optimization");
+    CHECK(heat.text(row + 20, "loss") == heat.text(row, "loss"));
+  }
+  // The same in every call.
   const CsvTable again = run.table("again", "heat.csv");
   for (size_t row = 0; row < 40; ++row) CHECK(again.text(row, "loss") == heat.text(row, "loss"));
 }
