@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <numeric>
 #include <optional>
+#include <string_view>
 
 #include "data/file.h"
 #include "data/image_files.h"
@@ -67,20 +67,19 @@ class XrayFiles final : public ImageFiles {
   }
 };
 
-std::vector<std::string> split_at_commas(const std::string& line) {
-  std::vector<std::string> fields(1);
-  for (const char c : line) {
-    if (c == ',') {
-      fields.emplace_back();
-    } else {
-      fields.back() += c;
-    }
+// The views end with `line`.
+std::vector<std::string_view> split_at_commas(std::string_view line) {
+  std::vector<std::string_view> fields;
+  for (size_t comma = line.find(','); comma != line.npos; comma = line.find(',')) {
+    fields.push_back(line.substr(0, comma));
+    line.remove_prefix(comma + 1);
   }
+  fields.push_back(line);
   return fields;
 }
 
 // 1, 0, or -1 for "uncertain"; empty is 0. Nothing: the text is none of these.
-std::optional<int> parse_mention(const std::string& text) {
+std::optional<int> parse_mention(std::string_view text) {
   if (text.empty() || text == "0.0" || text == "0") return 0;
   if (text == "1.0" || text == "1") return 1;
   if (text == "-1.0" || text == "-1") return -1;
@@ -90,23 +89,21 @@ std::optional<int> parse_mention(const std::string& text) {
 // Makes the paths of a CSV file those of files. The official ones begin with the name of the
 // release's folder, which `directory` is, whatever its name is now. Where that part is missing, the
 // paths are relative to `directory`. The first row of which an image exists decides.
-void resolve(const fs::path& directory, const std::string& csv, const std::string& remedy,
+void resolve(const std::string& directory, const std::string& csv, const std::string& remedy,
              std::vector<std::string>& paths) {
-  const auto without_front = [](const std::string& path) {
+  const auto whole = [&](const std::string& path) { return directory + "/" + path; };
+  const auto without_front = [&](const std::string& path) {
     const size_t slash = path.find('/');
-    return slash == std::string::npos ? path : path.substr(slash + 1);
+    return slash == std::string::npos ? whole(path) : directory + path.substr(slash);
   };
   for (const std::string& path : paths) {
-    const bool as_it_is = fs::exists(directory / path);
-    if (!as_it_is && !fs::exists(directory / without_front(path))) continue;
-    for (std::string& each : paths) {
-      each = (directory / (as_it_is ? each : without_front(each))).string();
-    }
+    const bool as_it_is = fs::exists(whole(path));
+    if (!as_it_is && !fs::exists(without_front(path))) continue;
+    for (std::string& each : paths) each = as_it_is ? whole(each) : without_front(each);
     return;
   }
   throw Error(concat(csv, ": none of its ", paths.size(), " images exists; line 2 names ",
-                     (directory / paths[0]).string(), " or ",
-                     (directory / without_front(paths[0])).string(), "; ", remedy));
+                     whole(paths[0]), " or ", without_front(paths[0]), "; ", remedy));
 }
 
 Xrays read_csv(const fs::path& directory, const std::string& file, const std::string& remedy) {
@@ -136,11 +133,11 @@ Xrays read_csv(const fs::path& directory, const std::string& file, const std::st
                   fields[columns[f]], "', expected 1.0, 0.0, -1.0 or nothing; ", remedy);
       labels[f] = *mention == 1 || (*mention == -1 && kFindings[f].uncertain_is_positive);
     }
-    rows.paths.push_back(fields[0]);
+    rows.paths.emplace_back(fields[0]);
     rows.labels.push_back(labels);
   }
   BASIN_CHECK(!rows.paths.empty(), csv, ": holds no images; ", remedy);
-  resolve(directory, csv, remedy, rows.paths);
+  resolve(directory.string(), csv, remedy, rows.paths);
   return rows;
 }
 

@@ -81,7 +81,8 @@ Image decode_image(const std::string& path) {
   int width = 0, height = 0, channels = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
       stbi_load(path.c_str(), &width, &height, &channels, 3), stbi_image_free);
-  BASIN_CHECK(decoded, path, ": decoding fails (", stbi_failure_reason(), ")");
+  BASIN_CHECK(decoded, path, ": decoding fails; the file is damaged or cut off (stb_image: ",
+              stbi_failure_reason(), ")");
   Image image{height, width, {}};
   image.pixels.assign(decoded.get(), decoded.get() + image.height * image.width * 3);
   return image;

@@ -30,12 +30,14 @@ std::string image_name(int64_t i) {
   return concat("patient", i, "/view1_frontal.jpg");
 }
 
-// A grey picture; JPEG keeps such smooth ones within a few levels.
+// A grey picture with a bright bar, whose place tells which it is even after equalisation.
 void write_xray(const std::string& path, int64_t number) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path());
   Bytes pixels(24 * 30);
   for (int64_t i = 0; i < 24 * 30; ++i) {
-    pixels[i] = static_cast<uint8_t>((i % 30) * 3 + (i / 30) * 2 + 10 * number);
+    const int64_t x = i % 30, y = i / 30;
+    const bool bar = number % 12 * 2 <= x && x < number % 12 * 2 + 6;
+    pixels[i] = static_cast<uint8_t>(3 * x + 2 * y + (bar ? 100 : 0));
   }
   REQUIRE(stbi_write_jpg(path.c_str(), 30, 24, 1, pixels.data(), 95));
 }
@@ -117,6 +119,7 @@ TEST_CASE(
     REQUIRE(once.size() == kTrain);
     REQUIRE(splits.test->size() == kTest);
     const auto permutation = numpy_permutation(1234, kRows);
+    CHECK(read_image(once, 0) != read_image(once, 1));
     int64_t at = 0;  // in the over-sampled set
     for (int64_t i = 0; i < kTrain + kTest; ++i) {
       const int64_t csv_row = permutation[i];
@@ -161,11 +164,13 @@ TEST_CASE("a release's 223,414 rows give the paper's 50,000 training and 50,000 
   for (int64_t i = 0; i < kImages; ++i) write_xray(folder.path(concat(kName, "/", i, ".jpg")), i);
   // The labels tell five bits of the row's number.
   const auto bit = [](int64_t i, int64_t b) { return (i >> b) % 2; };
-  std::string text = kHeader;
-  for (int64_t i = 0; i < kOfficial; ++i) {
+  std::vector<std::string> rows;  // without the number of the image
+  for (int64_t i = 0; i < 32; ++i) {
     const auto cell = [&](int64_t b) { return bit(i, b) ? "1.0" : "0.0"; };
-    text += row(std::to_string(i % kImages) + ".jpg", cell(0), cell(1), cell(2), cell(3), cell(4));
+    rows.push_back(row(".jpg", cell(0), cell(1), cell(2), cell(3), cell(4)));
   }
+  std::string text = kHeader;
+  for (int64_t i = 0; i < kOfficial; ++i) text += std::to_string(i % kImages) + rows[i % 32];
   write_text(folder.path(kName + "/train.csv"), text);
   DataOptions options = release_options(folder);
   options.train_size = 0;
@@ -300,19 +305,14 @@ TEST_CASE("bad X-rays stop the load by name, or are left out or replaced when as
   CHECK(splits.test->size() == kTest - 1);
   CHECK(labels_of(*splits.train_evaluation, 1) == train_labels(permutation[2]));
 
-  // One that fails only when it is decoded gives way to the next with the same labels, if any has.
+  // Of the three test images left, the first two have the same labels, the third has none's.
+  REQUIRE(labels_of(*splits.test, 0) == labels_of(*splits.test, 1));
+  REQUIRE(labels_of(*splits.test, 0) != labels_of(*splits.test, 2));
+  REQUIRE(read_image(*splits.test, 0) != read_image(*splits.test, 1));
   truncate(path(kTrain + 1), 0.5);
-  bool has_twin = false;
-  for (int64_t i = 1; i < kTest - 1; ++i) {
-    if (labels_of(*splits.test, i) != labels_of(*splits.test, 0)) continue;
-    CHECK(read_image(*splits.test, 0) == read_image(*splits.test, i));
-    has_twin = true;
-    break;
-  }
-  if (!has_twin) {
-    CHECK(contains(error_of([&] { read_image(*splits.test, 0); }), "nor any other image"));
-  }
-  CHECK(contains(error_of([&] { decode_image(path(kTrain + 1)); }), path(kTrain + 1)));
+  truncate(path(kTrain + 3), 0.5);
+  CHECK(read_image(*splits.test, 0) == read_image(*splits.test, 1));
+  CHECK(contains(error_of([&] { read_image(*splits.test, 2); }), "nor any other image"));
 }
 
 TEST_CASE("a part of CheXpert keeps labels and the grey augmentation") {
