@@ -91,12 +91,8 @@ class Trainer {
                 options.test_every);
     BASIN_CHECK(options.checkpoint_every >= 0, "--checkpoint-every must be at least 0, got ",
                 options.checkpoint_every);
+    hold_out_validation(splits_, options.select_on_test);
     if (splits_.train->multi_label() && !options.select_on_test) {
-      if (!splits_.validation) {
-        const data::HeldOut parts = data::hold_out(splits_.train, kHeldOutEvery);
-        splits_.train = splits_.train_evaluation = parts.rest;
-        splits_.validation = parts.held;
-      }
       validation_ =
           std::make_unique<EvaluationSet>(splits_.validation, evaluation_loader(), session);
     }
@@ -344,8 +340,8 @@ class Trainer {
   bool note_best(const EpochMetrics& row) {
     const double score = selection_score(row);
     // Where no epoch so far had a score, any will do.
-    const bool better = best_epoch_ < 0 || std::isnan(selection_score(best_)) ||
-                        score > selection_score(best_);
+    const bool better =
+        best_epoch_ < 0 || std::isnan(selection_score(best_)) || score > selection_score(best_);
     if (!better) return false;
     best_ = row;
     best_epoch_ = row.epoch;
@@ -442,6 +438,13 @@ TrainResult train(const TrainOptions& options, Session& session) {
   Trainer trainer(options, status, session);
   open_run_folder(session, options.out, "train", options.settings(), options.resume, true);
   return trainer.run();
+}
+
+void hold_out_validation(data::DataSplits& splits, bool select_on_test) {
+  if (!splits.train->multi_label() || select_on_test || splits.validation) return;
+  const data::HeldOut parts = data::hold_out(splits.train, kHeldOutEvery);
+  splits.train = splits.train_evaluation = parts.rest;
+  splits.validation = parts.held;
 }
 
 std::vector<EpochMetrics> read_metrics(const fs::path& folder) {
