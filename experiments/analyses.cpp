@@ -1,8 +1,7 @@
 // Settings, data and networks of the analyses.
 #include "experiments/analyses.h"
 
-#include "engine/checkpoint.h"
-#include "experiments/model_file.h"
+#include "experiments/train.h"
 
 namespace basin {
 namespace {
@@ -29,17 +28,23 @@ void add_test_settings(const data::DataOptions& data, Settings& settings) {
                                    {"skip-bad", data.skip_bad ? "true" : "false"}});
 }
 
-data::DataOptions with_training_images(data::DataOptions data, const std::filesystem::path& run) {
+data::DataSplits load_run_data(data::DataOptions data, const std::filesystem::path& run,
+                               Session& session) {
   const auto settings = training_settings(run);
+  bool select_on_test = false;
   try {
     data.split = settings.at("split");
     data.train_size = std::stoll(settings.at("train-size"));
     data.seed = std::stoull(settings.at("seed"));
+    select_on_test = settings.at("paper") == "true";
   } catch (const std::logic_error&) {
-    throw Error(concat((run / "config.json").string(),
-                       " does not say which training images were used (split, train-size, seed)"));
+    throw Error(
+        concat((run / "config.json").string(),
+               " does not say which training images were used (split, train-size, seed, paper)"));
   }
-  return data;
+  data::DataSplits splits = session.load(data);
+  hold_out_validation(splits, select_on_test);
+  return splits;
 }
 
 std::unique_ptr<Network> scratch_network(const Network& like, Session& session,

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "experiments/distance.h"
 #include "experiments/run_folder.h"
 #include "experiments/session.h"
 #include "models/network.h"
@@ -23,8 +22,10 @@ void check_classes(const Network& network, const data::Dataset& set);
 // Adds what of `data` an evaluation on its test images depends on.
 void add_test_settings(const data::DataOptions& data, Settings& settings);
 
-// `data` with the training images of a run: its split, size and seed.
-data::DataOptions with_training_images(data::DataOptions data, const std::filesystem::path& run);
+// The images of `data` with the training images of a run: its split, size and seed, less what it
+// held out.
+data::DataSplits load_run_data(data::DataOptions data, const std::filesystem::path& run,
+                               Session& session);
 
 // A network of the same kind and size, for weights to be put into. `run`: where set, the run whose
 // configuration says how weights are drawn at random.

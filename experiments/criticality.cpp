@@ -71,10 +71,11 @@ class CriticalityRun {
                 " * ", options.draws);
     load_checkpoints();
     network_ = scratch_network(*knots_.back(), session);
-    const data::DataSplits splits = session.load(with_training_images(options.data, options.run));
-    set_ = std::make_unique<EvaluationSet>(data::evenly_spaced(splits.train, options.images),
-                                           data::LoaderOptions{.batch_size = kBatch}, session);
-    statistics_ = statistics_set(*network_, splits.train, session);
+    const data::DataSplits splits = load_run_data(options.data, options.run, session);
+    set_ = std::make_unique<EvaluationSet>(
+        data::evenly_spaced(splits.train_evaluation, options.images),
+        data::LoaderOptions{.batch_size = kBatch}, session);
+    statistics_ = statistics_set(*network_, splits.train_evaluation, session);
     sweep_ = std::make_unique<Sweep>(*network_, end(), *set_, statistics_.get(), session);
     add_paths();
   }

@@ -13,7 +13,7 @@
 namespace basin {
 
 struct Evaluation {
-  double loss = 0;   // mean cross entropy (or binary cross entropy) per image
+  double loss = 0;  // mean cross entropy (or binary cross entropy) per image
   // Accuracy as a fraction; of multi-label sets the mean ROC-AUC over the labels that some images
   // have and some have not.
   double score = 0;

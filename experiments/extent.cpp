@@ -198,7 +198,7 @@ void run_extent(const ExtentOptions& options, Session& session) {
   const auto network = scratch_network(*a, session);
   const data::DataSplits splits = session.load(options.data);
   EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
-  const auto statistics = statistics_set(*network, splits.train, session);
+  const auto statistics = statistics_set(*network, splits.train_evaluation, session);
   Sweep sweep(*network, a->state(), set, statistics.get(), session);
   open_run_folder(session, options.out, "extent", settings, true, false);
 

@@ -68,9 +68,9 @@ void run_rewind(const RewindOptions& options, Session& session) {
                          to.initialize_module(kDrawSeed + static_cast<uint64_t>(draw), module);
                        }});
   }
-  const data::DataSplits splits = session.load(with_training_images(options.data, options.run));
+  const data::DataSplits splits = load_run_data(options.data, options.run, session);
   EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
-  const auto statistics = statistics_set(*network, splits.train, session);
+  const auto statistics = statistics_set(*network, splits.train_evaluation, session);
   Sweep sweep(*network, trained->state(), set, statistics.get(), session);
   open_run_folder(session, options.out, "rewind", settings, true, false);
   CsvTable table({"module", "to", "draw", "loss", score_name(set.multi_label())});

@@ -94,12 +94,8 @@ class Trainer {
                 options.test_every);
     BASIN_CHECK(options.checkpoint_every >= 0, "--checkpoint-every must be at least 0, got ",
                 options.checkpoint_every);
+    hold_out_validation(splits_, options.select_on_test);
     if (splits_.train->multi_label() && !options.select_on_test) {
-      if (!splits_.validation) {
-        const data::HeldOut parts = data::hold_out(splits_.train, kHeldOutEvery);
-        splits_.train = splits_.train_evaluation = parts.rest;
-        splits_.validation = parts.held;
-      }
       validation_ =
           std::make_unique<EvaluationSet>(splits_.validation, evaluation_loader(), session);
     }
@@ -445,6 +441,13 @@ TrainResult train(const TrainOptions& options, Session& session) {
   Trainer trainer(options, status, session);
   open_run_folder(session, options.out, "train", options.settings(), options.resume, true);
   return trainer.run();
+}
+
+void hold_out_validation(data::DataSplits& splits, bool select_on_test) {
+  if (!splits.train->multi_label() || select_on_test || splits.validation) return;
+  const data::HeldOut parts = data::hold_out(splits.train, kHeldOutEvery);
+  splits.train = splits.train_evaluation = parts.rest;
+  splits.validation = parts.held;
 }
 
 std::vector<EpochMetrics> read_metrics(const fs::path& folder) {

@@ -60,6 +60,10 @@ struct TrainResult {
 // Throws Interrupted after SIGINT or SIGTERM, with the state saved.
 TrainResult train(const TrainOptions& options, Session& session);
 
+// Where a run selects its best epoch by validation images that the set does not have, holds
+// training images out for it: of multi-label sets, unless it selects by the test images (--paper).
+void hold_out_validation(data::DataSplits& splits, bool select_on_test);
+
 // The rows of a run's metrics.csv. Throws Error naming the file and line.
 std::vector<EpochMetrics> read_metrics(const std::filesystem::path& folder);
 
