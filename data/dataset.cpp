@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "data/image.h"
 #include "data/sources.h"
 #include "kernels/check.h"
 
@@ -92,33 +91,6 @@ DataSplits load_data(const DataOptions& options) {
                                      : load_fashion(spec.substr(8), options);
   if (!splits.train_evaluation) splits.train_evaluation = splits.train;
   return splits;
-}
-
-void write_contact_sheet(const Dataset& dataset, const std::string& path, int64_t rows,
-                         int64_t columns) {
-  BASIN_CHECK(rows >= 1 && columns >= 1, "contact sheet of ", rows, " x ", columns, " images");
-  const int64_t height = dataset.height() + 2, width = dataset.width() + 2;  // a border of one
-  std::vector<uint8_t> sheet(rows * height * columns * width * 3, 128);
-  std::vector<uint8_t> pixels(dataset.image_bytes());
-  std::vector<int64_t> next(dataset.classes(), 0);  // where to go on looking, by class
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t wanted = row % dataset.classes();
-    for (int64_t column = 0; column < columns; ++column) {
-      int64_t index = row * columns + column;
-      if (!dataset.multi_label()) {
-        int64_t& search = next[wanted];
-        while (search < dataset.size() && dataset.label(search) != wanted) ++search;
-        index = search++;
-      }
-      if (index >= dataset.size()) continue;
-      dataset.read(index, pixels.data());
-      for (int64_t y = 0; y < dataset.height(); ++y) {
-        const int64_t at = ((row * height + y + 1) * columns * width + column * width + 1) * 3;
-        std::copy_n(&pixels[y * dataset.width() * 3], dataset.width() * 3, &sheet[at]);
-      }
-    }
-  }
-  write_png(path, sheet.data(), rows * height, columns * width);
 }
 
 }  // namespace basin::data

@@ -98,9 +98,4 @@ struct DataSplits {
 // remedy. Rendered sets use all threads of kernels/parallel.h; the result does not depend on them.
 DataSplits load_data(const DataOptions& options);
 
-// Writes a PNG of rows x columns images: row r shows images of class r % classes(), or, of a
-// multi-label set, simply the first images.
-void write_contact_sheet(const Dataset& dataset, const std::string& path, int64_t rows,
-                         int64_t columns);
-
 }  // namespace basin::data

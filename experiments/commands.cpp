@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/contact_sheet.h"
 #include "data/dataset.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"

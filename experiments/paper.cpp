@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "data/contact_sheet.h"
 #include "engine/files.h"
 #include "experiments/analyses.h"
 #include "experiments/cka.h"
@@ -611,10 +612,18 @@ class PaperPlan {
 
   void write_sheets() {
     for (const TargetDomain& target : preset_.targets) {
-      const fs::path png = out_ / "sheets" / (target.name + ".png");
-      if (fs::exists(png)) continue;
-      data::write_contact_sheet(*session_.load(test_data(target)).test, png.string(), 10, 10);
+      const data::Dataset& images = *session_.load(test_data(target)).test;
+      const fs::path plain = out_ / "sheets" / (target.name + ".png");
+      if (!fs::exists(plain)) data::write_contact_sheet(images, plain.string(), 10, 10);
+      const fs::path shuffled = out_ / "sheets" / (target.name + "-shuffled.png");
+      if (target.multi_label || fs::exists(shuffled)) continue;
+      data::write_shuffle_sheet(images, shuffled.string(), descending_blocks(), kFirstShuffleSeed,
+                                10);
     }
+  }
+
+  std::vector<int64_t> descending_blocks() const {
+    return {preset_.shuffle_blocks.rbegin(), preset_.shuffle_blocks.rend()};
   }
 
   // Seconds of this folder's former calls count too.
@@ -660,6 +669,12 @@ class PaperPlan {
       json["targets"].push_back(entry);
       json["sheets"].push_back(
           {{"data", target.data.spec}, {"png", "sheets/" + target.name + ".png"}});
+      if (target.multi_label) continue;
+      json["sheets"].push_back(
+          {{"data", fmt::format("{} as it is and, downwards, with shuffled blocks of {} pixels and "
+                                "all values shuffled",
+                                target.data.spec, fmt::join(descending_blocks(), ", "))},
+           {"png", "sheets/" + target.name + "-shuffled.png"}});
     }
     std::vector<Json> runs(runs_.size());
     for (const auto& [name, run] : runs_) runs[run.first] = run.second;
