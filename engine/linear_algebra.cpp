@@ -33,20 +33,21 @@ std::vector<double> image_gram(Tape& tape, const Tensor& x) {
 std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
   constexpr int64_t kPlaces = 8192;
   const int64_t channels = x.shape()[x.shape().rank() - 1], places = x.size() / channels;
-  // I - 1/channels: a product with it takes the mean off each place's values.
-  const Tensor centring = tape.empty({channels, channels}, DType::kF32);
-  for (int64_t i = 0; i < centring.size(); ++i) {
-    const bool diagonal = i / channels == i % channels;
-    centring.data<float>()[i] =
-        static_cast<float>((diagonal ? 1 : 0) - 1 / static_cast<double>(channels));
-  }
+  // A product with this is minus the mean over the channels, of the same bits for every channel:
+  // where all channels are equal, what rounding leaves of them is equal, too.
+  const Tensor minus_share = tape.empty({channels, channels}, DType::kF32);
+  run(Fill<float>{minus_share.data<float>(), -1 / static_cast<float>(channels), minus_share.size()},
+      tape.stream());
   const Tensor centred = tape.empty({std::min(places, kPlaces), channels}, DType::kF32);
   const Tensor part = tape.empty({channels, channels}, DType::kF32);
   std::vector<double> gram(static_cast<size_t>(part.size()));
   for (int64_t begin = 0; begin < places; begin += kPlaces) {
     const int64_t rows = std::min(kPlaces, places - begin);
-    run(Gemm<float>{false, false, rows, channels, channels, x.data<float>() + begin * channels,
-                    centring.data<float>(), centred.data<float>(), false},
+    const float* values = x.data<float>() + begin * channels;
+    run(Gemm<float>{false, false, rows, channels, channels, values, minus_share.data<float>(),
+                    centred.data<float>(), false},
+        tape.stream());
+    run(Add<float>{values, centred.data<float>(), centred.data<float>(), rows * channels},
         tape.stream());
     run(Gemm<float>{true, false, channels, channels, rows, centred.data<float>(),
                     centred.data<float>(), part.data<float>(), false},
