@@ -14,6 +14,8 @@ Rate rate(const std::string& label, double value) {
 
 // ---- Fashion: real images in minutes ------------------------------------------------------------
 
+constexpr int64_t kSourceImages = 50000;  // in the split "source"
+
 TargetDomain fashion_target(const std::string& name, const PresetData& data, int64_t train_images,
                             int64_t test_images) {
   TargetDomain target;
@@ -44,7 +46,7 @@ void set_source(Preset& preset, const PresetData& data, int64_t images, int64_t 
   preset.source_data.spec = "fashion/photo";
   preset.source_data.data_dir = data.fashion;
   preset.source_data.split = "source";
-  preset.source_data.train_size = images;
+  if (images != kSourceImages) preset.source_data.train_size = images;
   preset.source_data.test_size = test_images;
   preset.source_size = {32, 10, images, test_images};
   // The rate falls for the last epoch.
@@ -60,7 +62,7 @@ Preset demo(const PresetData& data) {
   Preset preset;
   preset.title = "What is being transferred, on real images in minutes";
   preset.model = "fixup_resnet8";
-  set_source(preset, data, 50000, 2000, 4);
+  set_source(preset, data, kSourceImages, 2000, 4);
   preset.source_train_eval = 2000;
   for (const char* name : {"photo", "clipart", "quickdraw"}) {
     TargetDomain target = fashion_target(name, data, 400, 1000);
