@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "data/image.h"
 #include "data/sources.h"
 #include "kernels/check.h"
 

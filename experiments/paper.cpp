@@ -21,6 +21,7 @@
 #include "experiments/criticality.h"
 #include "experiments/csv.h"
 #include "experiments/device_cost.h"
+#include "experiments/distance.h"
 #include "experiments/extent.h"
 #include "experiments/interpolate.h"
 #include "experiments/mistakes.h"
