@@ -51,6 +51,24 @@ void Dataset::read_augmented(int64_t index, RandomStream random, uint8_t* pixels
   shift_and_flip(original.data(), height(), width(), down - pad_y, right - pad_x, flip, pixels);
 }
 
+namespace {
+
+// Loads what a spec of the form kind:DIRECTORY names.
+DataSplits load_directory(const std::string& kind, const std::string& directory,
+                          const DataOptions& options) {
+  if (kind == "idx") return load_idx(directory, options);
+  if (kind == "imagefolder") return load_image_folder(directory, options);
+  if (kind == "imagenet") return load_imagenet(directory, options);
+  if (kind == "domainnet") return load_domainnet(directory, options);
+  if (kind == "chexpert") return load_chexpert(directory, options);
+  return load_cifar(kind, directory, options);
+}
+
+constexpr const char* kDirectoryKinds[] = {"idx",      "cifar10",   "cifar100", "imagefolder",
+                                           "imagenet", "domainnet", "chexpert"};
+
+}  // namespace
+
 DataSplits load_data(const DataOptions& options) {
   const std::string& spec = options.spec;
   BASIN_CHECK(options.split == "all" || options.split == "source" || options.split == "target",
@@ -61,44 +79,19 @@ DataSplits load_data(const DataOptions& options) {
   const auto colon = spec.find(':');
   const std::string kind = spec.substr(0, colon);
   const std::string directory = colon == std::string::npos ? "" : spec.substr(colon + 1);
-  const bool from_directory =
-      kind == "idx" || kind == "cifar10" || kind == "cifar100" || kind == "imagefolder";
+  const bool from_directory = std::find(std::begin(kDirectoryKinds), std::end(kDirectoryKinds),
+                                        kind) != std::end(kDirectoryKinds);
   BASIN_CHECK(!from_directory || !directory.empty(), "data set '", spec,
-              "' names no directory; write ", kind, ":DIRECTORY");
-  if (kind == "idx") return load_idx(directory, options);
-  if (kind == "cifar10" || kind == "cifar100") return load_cifar(kind, directory, options);
-  if (kind == "imagefolder") return load_image_folder(directory, options);
-  if (spec.starts_with("fashion/")) return load_fashion(spec.substr(8), options);
-  throw Error(concat("unknown data set '", spec,
-                     "'; known are fashion/photo, fashion/clipart, fashion/quickdraw, "
-                     "fashion/mosaic, idx:DIR, cifar10:DIR, cifar100:DIR, imagefolder:DIR"));
-}
-
-void write_contact_sheet(const Dataset& dataset, const std::string& path, int64_t rows,
-                         int64_t columns) {
-  BASIN_CHECK(rows >= 1 && columns >= 1, "contact sheet of ", rows, " x ", columns, " images");
-  const int64_t height = dataset.height() + 2, width = dataset.width() + 2;  // a border of one
-  std::vector<uint8_t> sheet(rows * height * columns * width * 3, 128);
-  std::vector<uint8_t> pixels(dataset.image_bytes());
-  std::vector<int64_t> next(dataset.classes(), 0);  // where to go on looking, by class
-  for (int64_t row = 0; row < rows; ++row) {
-    const int64_t wanted = row % dataset.classes();
-    for (int64_t column = 0; column < columns; ++column) {
-      int64_t index = row * columns + column;
-      if (!dataset.multi_label()) {
-        int64_t& search = next[wanted];
-        while (search < dataset.size() && dataset.label(search) != wanted) ++search;
-        index = search++;
-      }
-      if (index >= dataset.size()) continue;
-      dataset.read(index, pixels.data());
-      for (int64_t y = 0; y < dataset.height(); ++y) {
-        const int64_t at = ((row * height + y + 1) * columns * width + column * width + 1) * 3;
-        std::copy_n(&pixels[y * dataset.width() * 3], dataset.width() * 3, &sheet[at]);
-      }
-    }
-  }
-  write_png(path, sheet.data(), rows * height, columns * width);
+              "' names no directory; write ", kind,
+              kind == "domainnet" ? ":DIRECTORY/DOMAIN" : ":DIRECTORY");
+  BASIN_CHECK(from_directory || spec.starts_with("fashion/"), "unknown data set '", spec,
+              "'; known are fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, "
+              "idx:DIR, cifar10:DIR, cifar100:DIR, imagefolder:DIR, imagenet:DIR, "
+              "domainnet:DIR/DOMAIN, chexpert:DIR");
+  DataSplits splits = from_directory ? load_directory(kind, directory, options)
+                                     : load_fashion(spec.substr(8), options);
+  if (!splits.train_evaluation) splits.train_evaluation = splits.train;
+  return splits;
 }
 
 }  // namespace basin::data

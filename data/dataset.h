@@ -72,28 +72,30 @@ class Dataset {
 
 struct DataOptions {
   // fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, idx:DIR, cifar10:DIR,
-  // cifar100:DIR, imagefolder:DIR
+  // cifar100:DIR, imagefolder:DIR, imagenet:DIR, domainnet:DIR/DOMAIN, chexpert:DIR
   std::string spec = "fashion/photo";
   std::string data_dir;       // of the Fashion-MNIST files; empty: where Debian installs them
-  int64_t image_size = 0;     // side in pixels; 0: the set's own (imagefolder: 224)
+  int64_t image_size = 0;     // side in pixels; 0: the set's own (images in files: 224)
   std::string split = "all";  // training images: "all", "source", or "target" (never in "source")
   int64_t train_size = 0;     // draw this many of them, equally from every class; 0: all
   uint64_t seed = 1;          // of that draw
-  bool skip_bad = false;      // imagefolder: go on past unreadable images
+  bool skip_bad = false;      // images in files: go on past unreadable ones
   int64_t test_size = 0;      // the first test images, equally from every class; 0: all
+
+  bool operator==(const DataOptions&) const = default;
 };
 
 struct DataSplits {
   std::shared_ptr<const Dataset> train, test;
+  // What "on the training images" means in an evaluation: `train` itself, or, where training sees
+  // some images twice, each of them once. From load_data never null.
+  std::shared_ptr<const Dataset> train_evaluation = nullptr;
+  // Images held out beside the test images, to select by; null: the set has none.
+  std::shared_ptr<const Dataset> validation = nullptr;
 };
 
-// Loads both splits. Throws Error naming the file, what it holds, what was expected, and the
+// Loads all splits. Throws Error naming the file, what it holds, what was expected, and the
 // remedy. Rendered sets use all threads of kernels/parallel.h; the result does not depend on them.
 DataSplits load_data(const DataOptions& options);
-
-// Writes a PNG of rows x columns images: row r shows images of class r % classes(), or, of a
-// multi-label set, simply the first images.
-void write_contact_sheet(const Dataset& dataset, const std::string& path, int64_t rows,
-                         int64_t columns);
 
 }  // namespace basin::data

@@ -31,6 +31,18 @@ std::vector<uint8_t> read_file(const std::string& path, const std::string& remed
   return gzip ? inflate_gzip(bytes, path, remedy) : bytes;
 }
 
+std::vector<std::string> read_lines(const std::string& path, const std::string& remedy) {
+  const auto bytes = read_file(path, remedy);
+  std::vector<std::string> lines;
+  for (auto begin = bytes.begin(); begin != bytes.end();) {
+    const auto end = std::find(begin, bytes.end(), '\n');
+    lines.emplace_back(begin, end);
+    if (!lines.back().empty() && lines.back().back() == '\r') lines.back().pop_back();
+    begin = end == bytes.end() ? end : end + 1;
+  }
+  return lines;
+}
+
 std::vector<uint8_t> inflate_gzip(const std::vector<uint8_t>& bytes, const std::string& path,
                                   const std::string& remedy) {
   // A small file can claim to hold any amount; no data set read here comes near this.

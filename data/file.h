@@ -11,6 +11,10 @@ namespace basin::data {
 // checksum and length verified. Throws Error naming the file, the defect, and `remedy`.
 std::vector<uint8_t> read_file(const std::string& path, const std::string& remedy);
 
+// The lines of the text file at `path` (plain or gzip), without line ends; an empty line at the end
+// is left out.
+std::vector<std::string> read_lines(const std::string& path, const std::string& remedy);
+
 // The contents of a gzip file, inflated. `path` and `remedy` are for the message.
 std::vector<uint8_t> inflate_gzip(const std::vector<uint8_t>& bytes, const std::string& path,
                                   const std::string& remedy);

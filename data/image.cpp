@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 
 #include "kernels/check.h"
@@ -61,6 +62,7 @@ uint8_t to_byte(int32_t sum) {
 std::string image_defect(const std::string& path) {
   int width = 0, height = 0, channels = 0;
   if (!stbi_info(path.c_str(), &width, &height, &channels)) {
+    if (!std::filesystem::exists(path)) return "no such file";
     return concat("not a PNG or JPEG image that can be read (", stbi_failure_reason(), ")");
   }
   if (width < 1 || height < 1 || int64_t{width} * height > kMaxPixels) {
@@ -79,7 +81,8 @@ Image decode_image(const std::string& path) {
   int width = 0, height = 0, channels = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
       stbi_load(path.c_str(), &width, &height, &channels, 3), stbi_image_free);
-  BASIN_CHECK(decoded, path, ": decoding fails (", stbi_failure_reason(), ")");
+  BASIN_CHECK(decoded, path, ": decoding fails; the file is damaged or cut off (stb_image: ",
+              stbi_failure_reason(), ")");
   Image image{height, width, {}};
   image.pixels.assign(decoded.get(), decoded.get() + image.height * image.width * 3);
   return image;

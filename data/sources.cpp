@@ -30,8 +30,8 @@ std::vector<int64_t> take_evenly(const std::vector<std::vector<int64_t>>& by_cla
   for (int64_t c = 0; c < classes; ++c) {
     const int64_t wanted = count / classes + (c < count % classes ? 1 : 0);
     const auto available = static_cast<int64_t>(by_class[c].size());
-    BASIN_CHECK(wanted <= available, spec, ": ", option, " ", count, " needs ", wanted,
-                " images of class ", c, ", which has ", available,
+    BASIN_CHECK(wanted <= available, spec, ": ", option, " ", count, " needs ", wanted, " images",
+                classes > 1 ? concat(" of class ", c, ", which has ") : ", there are ", available,
                 " in this split; choose a smaller ", option, " (0: all images)");
     chosen.insert(chosen.end(), by_class[c].begin(), by_class[c].begin() + wanted);
   }

@@ -17,6 +17,10 @@ DataSplits load_idx(const std::string& directory, const DataOptions& options);
 DataSplits load_cifar(const std::string& kind, const std::string& directory,
                       const DataOptions& options);
 DataSplits load_image_folder(const std::string& directory, const DataOptions& options);
+DataSplits load_imagenet(const std::string& directory, const DataOptions& options);
+// `path`: of the domain's folder; its lists lie beside it.
+DataSplits load_domainnet(const std::string& path, const DataOptions& options);
+DataSplits load_chexpert(const std::string& directory, const DataOptions& options);
 
 // A data set whose images all lie in memory.
 class ArrayDataset : public Dataset {

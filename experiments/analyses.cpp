@@ -1,31 +1,25 @@
-// Analyses: networks loaded, numbers computed, tables written.
+// Settings, data and networks of the analyses.
 #include "experiments/analyses.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
-#include "engine/checkpoint.h"
-#include "engine/files.h"
-#include "experiments/csv.h"
-#include "experiments/evaluate.h"
-#include "experiments/interpolate.h"
-#include "experiments/model_file.h"
-#include "experiments/rewind.h"
-#include "experiments/run_folder.h"
+#include "experiments/train.h"
 
 namespace basin {
 namespace {
 
-constexpr int64_t kBatch = 200;
+// The settings of a training run.
+std::map<std::string, std::string> training_settings(const std::filesystem::path& run) {
+  auto settings = read_settings(run);
+  BASIN_CHECK(settings["command"] == "train", run.string(), " is not the folder of a training run");
+  return settings;
+}
+
+}  // namespace
 
 void check_classes(const Network& network, const data::Dataset& set) {
   BASIN_CHECK(network.options().classes == set.classes(), "the network has ",
               network.options().classes, " classes, ", set.name(), " has ", set.classes());
 }
 
-// What of `data` an evaluation on its test images depends on.
 void add_test_settings(const data::DataOptions& data, Settings& settings) {
   settings.insert(settings.end(), {{"data", data.spec},
                                    {"data-dir", data.data_dir},
@@ -34,108 +28,30 @@ void add_test_settings(const data::DataOptions& data, Settings& settings) {
                                    {"skip-bad", data.skip_bad ? "true" : "false"}});
 }
 
-}  // namespace
-
-void run_interpolate(const InterpolateOptions& options, Session& session) {
-  BASIN_CHECK(options.range.size() == 2, "--range must be low,high");
-  Settings settings = {
-      {"from", options.from.string()},
-      {"to", options.to.string()},
-      {"model", options.model},
-      {"points", std::to_string(options.points)},
-      {"range", csv_number(options.range[0]) + "," + csv_number(options.range[1])}};
-  add_test_settings(options.data, settings);
-  if (run_status(options.out, "interpolate", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
+data::DataSplits load_run_data(data::DataOptions data, const std::filesystem::path& run,
+                               Session& session) {
+  const auto settings = training_settings(run);
+  bool select_on_test = false;
+  try {
+    data.split = settings.at("split");
+    data.train_size = std::stoll(settings.at("train-size"));
+    data.seed = std::stoull(settings.at("seed"));
+    select_on_test = settings.at("paper") == "true";
+  } catch (const std::logic_error&) {
+    throw Error(
+        concat((run / "config.json").string(),
+               " does not say which training images were used (split, train-size, seed, paper)"));
   }
-  const auto a = load_network(options.from, options.model, session.stream);
-  const auto b = load_network(options.to, options.model, session.stream);
-  const auto network =
-      make_network(a->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
-  const auto test = data::load_data(options.data).test;
-  check_classes(*network, *test);
-  open_run_folder(session, options.out, "interpolate", settings, true, false);
-  if (network->has_batch_norm()) {
-    session.log.message(
-        "warning: this network has batch norm, and its running statistics are interpolated like "
-        "weights; "
-        "points between the ends may look worse than they are");
-  }
-  EvaluationSet set(test, {.batch_size = kBatch}, session);
-  const auto points = interpolate(*network, a->state(), b->state(), set, options.points,
-                                  options.range[0], options.range[1], session);
-  const std::string score = score_name(set.multi_label());
-  CsvTable table({"lambda", "loss", score});
-  for (const InterpolationPoint& point : points) {
-    table.add_row({csv_number(point.lambda), csv_number(point.loss), csv_number(point.score)});
-  }
-  table.write(options.out / "interpolation.csv");
-  nlohmann::ordered_json json;
-  if (!options.kind.empty()) json["kind"] = options.kind;
-  if (!options.target.empty()) json["target"] = options.target;
-  json["a"] = options.from.string();
-  json["b"] = options.to.string();
-  json["images"] = set.size();
-  auto has_point = [&](double lambda) {
-    return std::any_of(points.begin(), points.end(),
-                       [&](const InterpolationPoint& point) { return point.lambda == lambda; });
-  };
-  if (has_point(0) && has_point(1)) {
-    const Barrier barrier = barrier_of(points);
-    json["barrier_" + score] = barrier.score;
-    json["barrier_loss"] = barrier.loss;
-  }
-  write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
-  finish_run_folder(session, options.out);
+  data::DataSplits splits = session.load(data);
+  hold_out_validation(splits, select_on_test);
+  return splits;
 }
 
-void run_rewind(const RewindOptions& options, Session& session) {
-  Settings settings = {{"run", options.run.string()},
-                       {"to-epoch", std::to_string(options.to_epoch)}};
-  add_test_settings(options.data, settings);
-  const std::vector<int64_t> epochs = saved_epochs(options.run);
-  BASIN_CHECK(std::find(epochs.begin(), epochs.end(), options.to_epoch) != epochs.end(),
-              options.run.string(), " has no checkpoint of epoch ", options.to_epoch,
-              "; its last one is epoch ", epochs.back());
-  if (run_status(options.out, "rewind", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  const auto trained = load_network(options.run, "", session.stream);
-  const auto earlier =
-      load_network(epoch_checkpoint(options.run, options.to_epoch), "", session.stream);
-  const auto network =
-      make_network(trained->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
-  const auto test = data::load_data(options.data).test;
-  check_classes(*network, *test);
-  open_run_folder(session, options.out, "rewind", settings, true, false);
-  EvaluationSet set(test, {.batch_size = kBatch}, session);
-  const std::string score = score_name(set.multi_label());
-  CsvTable table({"module", "loss", score});
-  for (const RewindResult& row :
-       rewind(*network, trained->state(), earlier->state(), set, session)) {
-    table.add_row({row.module, csv_number(row.loss), csv_number(row.score)});
-  }
-  table.write(options.out / "rewind.csv");
-  finish_run_folder(session, options.out);
-}
-
-std::vector<Distance> checkpoint_distances(const std::filesystem::path& a,
-                                           const std::filesystem::path& b, const std::string& model,
-                                           Session& session) {
-  const auto network_a = load_network(a, model, session.stream);
-  const auto network_b = load_network(b, model, session.stream);
-  if (network_a->options().classes == network_b->options().classes) {
-    return distances(network_a->state(), network_b->state(), true);
-  }
-  // Another number of classes: b's weights are loaded into a network with a's fc, which then is not
-  // compared.
-  const auto reshaped =
-      make_network(network_a->options(), DType::kF32, session.stream, State::Use::kValuesOnly);
-  load_checkpoint(reshaped->state(), checkpoint_path(b),
-                  {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
-  return distances(network_a->state(), reshaped->state(), false);
+std::unique_ptr<Network> scratch_network(const Network& like, Session& session,
+                                         const std::filesystem::path& run) {
+  ModelOptions options = like.options();
+  if (!run.empty()) options.zero_fc_init = training_settings(run)["zero-fc-init"] == "true";
+  return make_network(options, DType::kF32, session.stream, State::Use::kValuesOnly);
 }
 
 }  // namespace basin

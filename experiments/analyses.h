@@ -1,45 +1,35 @@
-// Analyses of trained networks with their folders: what the commands and the plan run.
+// What the analyses of trained networks share.
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "data/dataset.h"
-#include "experiments/distance.h"
+#include "experiments/run_folder.h"
 #include "experiments/session.h"
+#include "models/network.h"
 
 namespace basin {
 
-struct InterpolateOptions {
-  std::filesystem::path from, to;  // checkpoints or run folders
-  data::DataOptions data;
-  std::string model;
-  int64_t points = 21;
-  std::vector<double> range = {0, 1};
-  std::filesystem::path out;
-  std::string kind, target;  // labels for the report, e.g. "finetune-finetune", "photo"
-};
+// Images per pass of an evaluation.
+constexpr int64_t kEvaluationBatch = 200;
 
-// Writes interpolation.csv (lambda, loss, accuracy|auc) and result.json, with the barriers when
-// lambda 0 and 1 are among the points. A
-// finished folder of the same settings is left as it is. Networks with batch norm are interpolated
-// with their running statistics, and a warning says so.
-void run_interpolate(const InterpolateOptions& options, Session& session);
+// Throws Error unless the network has as many outputs as the set has classes.
+void check_classes(const Network& network, const data::Dataset& set);
 
-struct RewindOptions {
-  std::filesystem::path run;  // folder of a training run; its last checkpoint is rewound
-  data::DataOptions data;
-  int64_t to_epoch = 0;
-  std::filesystem::path out;
-};
+// Adds what of `data` an evaluation on its test images depends on.
+void add_test_settings(const data::DataOptions& data, Settings& settings);
 
-// Writes rewind.csv (module, loss, accuracy|auc). A finished folder is left as it is.
-void run_rewind(const RewindOptions& options, Session& session);
+// The images of `data` with the training images of a run: its split, size and seed, less what it
+// held out.
+data::DataSplits load_run_data(data::DataOptions data, const std::filesystem::path& run,
+                               Session& session);
 
-// Distances of two checkpoints or run folders; with fc where both have the same classes.
-std::vector<Distance> checkpoint_distances(const std::filesystem::path& a,
-                                           const std::filesystem::path& b, const std::string& model,
-                                           Session& session);
+// A network of the same kind and size, for weights to be put into. `run`: where set, the run whose
+// configuration says how weights are drawn at random.
+std::unique_ptr<Network> scratch_network(const Network& like, Session& session,
+                                         const std::filesystem::path& run = {});
 
 }  // namespace basin

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "data/contact_sheet.h"
 #include "data/dataset.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
@@ -30,15 +31,19 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kDataHelp =
     "data set: fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, idx:DIR, "
-    "cifar10:DIR, "
-    "cifar100:DIR, imagefolder:DIR";
+    "cifar10:DIR, cifar100:DIR, imagefolder:DIR (DIR/train/CLASS/*.jpg, DIR/test or DIR/val), "
+    "imagenet:DIR (DIR/train/WNID/*.JPEG, DIR/val/WNID/*.JPEG), domainnet:DIR/DOMAIN (official "
+    "lists DIR/DOMAIN_train.txt, DIR/DOMAIN_test.txt), chexpert:DIR (DIR/train.csv, "
+    "DIR/valid.csv); docs/data.md says more";
 
-void print(const CommonOptions& common, const Json& json, const std::string& text) {
+}  // namespace
+
+void print(const CommonOptions& common, const nlohmann::ordered_json& json,
+           const std::string& text) {
   const std::string out = common.json ? json.dump(2) : text;
   fmt::print("{}\n", out);
 }
 
-// The options that name test images.
 void add_test_data(CLI::App* sub, data::DataOptions& data) {
   sub->add_option("--data", data.spec, kDataHelp)->required();
   sub->add_option("--data-dir", data.data_dir,
@@ -48,14 +53,12 @@ void add_test_data(CLI::App* sub, data::DataOptions& data) {
   sub->add_option("--test-size", data.test_size, "test images, equally from every class; 0: all")
       ->capture_default_str();
   sub->add_flag("--skip-bad", data.skip_bad,
-                "imagefolder: leave out unreadable images, named and counted");
+                "images in files: leave out unreadable ones, named and counted");
 }
 
 void add_model(CLI::App* sub, std::string& model) {
   sub->add_option("--model", model, "network, when the checkpoint does not say it");
 }
-
-}  // namespace
 
 void add_train_command(CLI::App& app, const CommonOptions& common, Session& session,
                        std::function<void()>& command) {
@@ -81,7 +84,7 @@ void add_train_command(CLI::App& app, const CommonOptions& common, Session& sess
                   "training images drawn by the seed, equally from every class; 0: all");
   sub->add_option("--test-size", o.data.test_size, "test images, equally from every class; 0: all");
   sub->add_flag("--skip-bad", o.data.skip_bad,
-                "imagefolder: leave out unreadable images, named and counted");
+                "images in files: leave out unreadable ones, named and counted");
   sub->add_option("--init", o.init,
                   "checkpoint to start from: all but fc.weight and fc.bias is loaded");
   sub->add_option("--epochs", o.epochs, "passes over the training images")
@@ -101,10 +104,26 @@ void add_train_command(CLI::App& app, const CommonOptions& common, Session& sess
       ->check(CLI::NonNegativeNumber);
   sub->add_flag("--augment", o.augment,
                 "random shifts or crops, and mirror images where they keep the label");
+  sub->add_option("--block-shuffle", o.block_shuffle,
+                  "cut every image into blocks of this side, in pixels, and permute them; 0: none");
+  sub->add_flag("--pixel-shuffle", o.pixel_shuffle,
+                "permute all values of every image, channels included");
+  sub->add_option("--shuffle-seed", o.shuffle_seed,
+                  "of the permutation, one for all images, as NumPy's RandomState takes it");
   sub->add_option("--train-eval-size", o.train_eval_size,
                   "training images evaluated after each epoch; 0: all");
+  sub->add_option("--test-every", o.test_every,
+                  "epochs between evaluations on the test images; the last is always evaluated")
+      ->check(CLI::PositiveNumber);
+  sub->add_option("--checkpoint-every", o.checkpoint_every,
+                  "epochs between the checkpoints kept, besides first and last; 0: only these")
+      ->check(CLI::NonNegativeNumber);
+  sub->add_flag("--paper", o.select_on_test,
+                "multi-label sets: choose the best checkpoint on the test images, as the paper's "
+                "code does, not on validation images or a held-out tenth of the training images");
   sub->add_option("--seed", o.seed,
                   "of initial weights, order, augmentation, mixup, and --train-size");
+  sub->add_option("--init-seed", o.init_seed, "of the initial weights alone [as --seed]");
   sub->add_option("--out", o.out, "folder of the run")->required();
   sub->add_flag("--resume", o.resume, "go on with an unfinished run in --out");
   sub->callback([&common, &session, &command, options] {
@@ -139,7 +158,7 @@ void add_eval_command(CLI::App& app, const CommonOptions& common, Session& sessi
   sub->callback([&common, &session, &command, options] {
     command = [&common, &session, options] {
       auto network = load_network(options->checkpoint, options->model, session.stream);
-      EvaluationSet set(data::load_data(options->data).test, {.batch_size = options->batch_size},
+      EvaluationSet set(session.load(options->data).test, {.batch_size = options->batch_size},
                         session);
       const Evaluation result = set.evaluate(*network);
       const std::string score = score_name(set.multi_label());
@@ -150,95 +169,7 @@ void add_eval_command(CLI::App& app, const CommonOptions& common, Session& sessi
   });
 }
 
-void add_interpolate_command(CLI::App& app, const CommonOptions& common, Session& session,
-                             std::function<void()>& command) {
-  auto options = std::make_shared<InterpolateOptions>();
-  CLI::App* sub = app.add_subcommand(
-      "interpolate", "evaluate the straight line between two networks (paper, Fig. 4)");
-  sub->add_option("--from", options->from, "checkpoint or run folder at lambda 0")->required();
-  sub->add_option("--to", options->to, "checkpoint or run folder at lambda 1")->required();
-  add_test_data(sub, options->data);
-  add_model(sub, options->model);
-  sub->add_option("--points", options->points, "evaluations, at equal distances")
-      ->check(CLI::Range(2, 100000))
-      ->capture_default_str();
-  sub->add_option("--range", options->range, "low,high of lambda; beyond 0,1 extrapolates")
-      ->delimiter(',')
-      ->expected(2)
-      ->capture_default_str();
-  sub->add_option("--out", options->out, "folder of the result")->required();
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      run_interpolate(*options, session);
-      const Json json = Json::parse(read_file(options->out / "result.json"));
-      print(common, json, fmt::format("{}: {}", options->out.string(), json.dump()));
-    };
-  });
-}
-
-void add_rewind_command(CLI::App& app, const CommonOptions& common, Session& session,
-                        std::function<void()>& command) {
-  auto options = std::make_shared<RewindOptions>();
-  CLI::App* sub = app.add_subcommand(
-      "rewind",
-      "set each module of a trained network back to an earlier checkpoint (paper, Fig. 5)");
-  sub->add_option("--run", options->run, "folder of a training run")->required();
-  add_test_data(sub, options->data);
-  sub->add_option("--to-epoch", options->to_epoch,
-                  "checkpoint to set back to; 0: before the first update")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  sub->add_option("--out", options->out, "folder of the result")->required();
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      run_rewind(*options, session);
-      const CsvTable table = CsvTable::read(options->out / "rewind.csv");
-      Json json = Json::array();
-      std::string text = fmt::format("{:<12} {:>9} {:>9}\n", "module", "loss", "score");
-      for (size_t i = 0; i < table.row_count(); ++i) {
-        const double loss = table.number(i, "loss").value_or(std::nan(""));
-        const char* column = table.has_column("auc") ? "auc" : "accuracy";
-        const double score = table.number(i, column).value_or(std::nan(""));
-        json.push_back({{"module", table.text(i, "module")}, {"loss", loss}, {column, score}});
-        text +=
-            fmt::format("{:<12} {:>9.4f} {:>7.2f} %\n", table.text(i, "module"), loss, 100 * score);
-      }
-      print(common, json, text);
-    };
-  });
-}
-
-void add_distance_command(CLI::App& app, const CommonOptions& common, Session& session,
-                          std::function<void()>& command) {
-  struct Options {
-    std::string a, b, model;
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App* sub = app.add_subcommand(
-      "distance", "l2 distance of two networks, whole and per module (paper, Table 2)");
-  sub->add_option("a", options->a, "checkpoint or run folder")->required();
-  sub->add_option("b", options->b, "checkpoint or run folder")->required();
-  add_model(sub, options->model);
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      Json json = Json::array();
-      std::string text =
-          fmt::format("{:<12} {:>12} {:>12} {:>12}\n", "module", "distance", "norm a", "norm b");
-      for (const Distance& row :
-           checkpoint_distances(options->a, options->b, options->model, session)) {
-        json.push_back({{"module", row.module},
-                        {"distance", row.distance},
-                        {"norm_a", row.norm_a},
-                        {"norm_b", row.norm_b}});
-        text += fmt::format("{:<12} {:>12.5f} {:>12.5f} {:>12.5f}\n", row.module, row.distance,
-                            row.norm_a, row.norm_b);
-      }
-      print(common, json, text);
-    };
-  });
-}
-
-void add_data_command(CLI::App& app, const CommonOptions& common, Session&,
+void add_data_command(CLI::App& app, const CommonOptions& common, Session& session,
                       std::function<void()>& command) {
   struct Options {
     data::DataOptions data;
@@ -262,16 +193,18 @@ void add_data_command(CLI::App& app, const CommonOptions& common, Session&,
   sub->add_option("--columns", options->columns, "of the sheet")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  sub->callback([&common, &command, options] {
-    command = [&common, options] {
-      const data::DataSplits splits = data::load_data(options->data);
+  sub->callback([&common, &session, &command, options] {
+    command = [&common, &session, options] {
+      const data::DataSplits splits = session.load(options->data);
       const data::Dataset& train = *splits.train;
       if (!options->sheet.empty()) {
         data::write_contact_sheet(train, options->sheet, options->rows, options->columns);
       }
       print(common,
             {{"train_images", train.size()},
+             {"distinct_train_images", splits.train_evaluation->size()},
              {"test_images", splits.test->size()},
+             {"validation_images", splits.validation ? splits.validation->size() : 0},
              {"height", train.height()},
              {"width", train.width()},
              {"multi_label", train.multi_label()},
@@ -302,26 +235,66 @@ void add_report_command(CLI::App& app, const CommonOptions& common, Session&,
   });
 }
 
-void add_paper_command(CLI::App& app, const CommonOptions& common, Session& session,
-                       std::function<void()>& command) {
-  auto options = std::make_shared<PaperOptions>();
-  CLI::App* sub = app.add_subcommand(
-      "paper", "run the plan of experiments and write its report; a second call goes on or reuses");
-  sub->add_option("--preset", options->preset,
-                  "size of the plan: smoke (a minute) or demo (about ten)")
-      ->check(CLI::IsMember({"smoke", "demo"}))
-      ->capture_default_str();
-  sub->add_option("--data-dir", options->data_dir,
-                  "folder of the Fashion-MNIST files [where Debian puts them]");
-  sub->add_option("--out", options->out, "folder of the results")->capture_default_str();
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      run_paper(*options, session);
-      const std::string path =
-          fs::absolute(options->out / "report.html").lexically_normal().string();
-      print(common, {{"report", path}}, "report: " + path);
-    };
-  });
+void add_paper_commands(CLI::App& app, const CommonOptions& common, Session& session,
+                        std::function<void()>& command) {
+  struct Options {
+    PaperOptions paper;
+    std::string shard = "1/1";
+    bool dry_run = false;
+  };
+  const std::vector<std::pair<std::string, std::string>> commands = {
+      {"paper", "run the plan of all experiments and write its report"},
+      {"curves", "learning curves of P-T and RI-T (paper, Fig. 2): paper --only curves"},
+      {"shuffle", "transfer to block-shuffled images (paper, Fig. 3): paper --only shuffle"},
+      {"checkpoints",
+       "transfer from intermediate checkpoints of pre-training (paper, Fig. 7): paper --only "
+       "checkpoints"}};
+  for (const auto& [name, description] : commands) {
+    auto options = std::make_shared<Options>();
+    CLI::App* sub = app.add_subcommand(name, description + "; a second call goes on or reuses");
+    sub->option_defaults()->always_capture_default();
+    PaperOptions& o = options->paper;
+    sub->add_option("--preset", o.preset,
+                    "size of the plan: smoke (a minute), demo (a quarter of an hour on two cores), "
+                    "paper (the paper's protocol: months of a GPU)")
+        ->check(CLI::IsMember({"smoke", "demo", "paper"}));
+    if (name == "paper") {
+      sub->add_option("--only", o.only,
+                      "experiments a,b,...: " +
+                          fmt::format("{}", fmt::join(experiment_names(), ", ")) + " [all]")
+          ->delimiter(',')
+          ->check(CLI::IsMember(experiment_names()));
+    } else {
+      o.only = {name};
+    }
+    sub->add_option("--shard", options->shard,
+                    "i/n: this process does the ith of n shares; the others may run on other "
+                    "machines with the same --out");
+    sub->add_flag("--dry-run", options->dry_run,
+                  "list every run with its cost and whether it is done; run nothing");
+    sub->add_option("--data-dir", o.data.fashion,
+                    "folder of the Fashion-MNIST files [where Debian puts them]");
+    sub->add_option("--imagenet", o.data.imagenet, "preset paper: folder with train/ and val/");
+    sub->add_option("--domainnet", o.data.domainnet,
+                    "preset paper: folder of DomainNet's lists and domains");
+    sub->add_option("--chexpert", o.data.chexpert,
+                    "preset paper: folder with CheXpert's train.csv and valid.csv");
+    sub->add_option("--out", o.out, "folder of the results");
+    sub->callback([&common, &session, &command, options] {
+      command = [&common, &session, options] {
+        options->paper.shard = Shard::parse(options->shard);
+        if (options->dry_run) {
+          const std::string text = describe_paper(options->paper, session);
+          print(common, {{"plan", text}}, text);
+          return;
+        }
+        run_paper(options->paper, session);
+        const std::string path =
+            fs::absolute(options->paper.out / "report.html").lexically_normal().string();
+        print(common, {{"report", path}}, "report: " + path);
+      };
+    });
+  }
 }
 
 void add_bench_command(CLI::App& app, const CommonOptions& common, Session& session,

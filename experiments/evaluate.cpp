@@ -12,6 +12,83 @@ const char* score_name(bool multi_label) {
   return multi_label ? "auc" : "accuracy";
 }
 
+LossKind parse_loss(const std::string& name) {
+  if (name == "error") return LossKind::kError;
+  BASIN_CHECK(name == "cross-entropy", "--loss must be error or cross-entropy, got ", name);
+  return LossKind::kCrossEntropy;
+}
+
+double loss_of(const Evaluation& evaluation, LossKind kind) {
+  return kind == LossKind::kError ? evaluation.error : evaluation.loss;
+}
+
+EvaluationSum::EvaluationSum(const data::Dataset& dataset)
+    : multi_label_(dataset.multi_label()),
+      classes_(dataset.classes()),
+      scores_(multi_label_ ? static_cast<size_t>(classes_) : 0),
+      positives_(scores_.size()) {}
+
+int64_t EvaluationSum::bytes(const data::Dataset& dataset) {
+  return dataset.size() * (dataset.multi_label() ? 5 * dataset.classes() : 4);
+}
+
+void EvaluationSum::add(Tape& tape, const Tensor& logits, const EvaluationBatch& batch) {
+  const Tensor loss = multi_label_ ? sigmoid_cross_entropy(tape, logits, batch.targets)
+                                   : softmax_cross_entropy(tape, logits, batch.targets);
+  const int64_t rows = batch.images.shape()[0];
+  loss_sum_ += static_cast<double>(loss.data<float>()[0]) * static_cast<double>(rows);
+  images_ += rows;
+  if (multi_label_) {
+    for (int64_t i = 0; i < rows * classes_; ++i) {
+      const auto label = static_cast<size_t>(i % classes_);
+      const float logit = logits.data<float>()[i];
+      const bool positive = batch.targets.data<float>()[i] > 0.5f;
+      scores_[label].push_back(logit);
+      positives_[label].push_back(positive);
+      wrong_labels_ += (logit >= 0) != positive;
+    }
+    return;
+  }
+  const Tensor predictions = arg_max(tape, logits);
+  for (int64_t row = 0; row < rows; ++row) {
+    const int32_t prediction = predictions.data<int32_t>()[row];
+    predictions_.push_back(prediction);
+    correct_ += prediction == batch.labels[static_cast<size_t>(row)];
+  }
+}
+
+double EvaluationSum::sum_of(LossKind kind) const {
+  if (kind == LossKind::kCrossEntropy) return loss_sum_;
+  if (!multi_label_) return static_cast<double>(images_ - correct_);
+  return static_cast<double>(wrong_labels_) / static_cast<double>(classes_);
+}
+
+Evaluation EvaluationSum::result() const {
+  const auto images = static_cast<double>(images_);
+  Evaluation result;
+  result.loss = loss_sum_ / images;
+  result.error = sum_of(LossKind::kError) / images;
+  result.score = static_cast<double>(correct_) / images;
+  result.predictions = predictions_;
+  if (multi_label_) {
+    double sum = 0;
+    int64_t defined = 0;
+    for (size_t label = 0; label < scores_.size(); ++label) {
+      const double auc = roc_auc(scores_[label], positives_[label]);
+      result.label_auc.push_back(auc);
+      const auto count = std::count(positives_[label].begin(), positives_[label].end(), 1);
+      if (count == 0 || count == images_) continue;
+      sum += auc;
+      ++defined;
+    }
+    result.score = sum / static_cast<double>(defined);
+    for (size_t image = 0; image < scores_[0].size(); ++image) {
+      for (const std::vector<float>& of_label : scores_) result.logits.push_back(of_label[image]);
+    }
+  }
+  return result;
+}
+
 EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
                              data::LoaderOptions options, Session& session)
     : dataset_(std::move(dataset)), session_(session) {
@@ -36,64 +113,37 @@ EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
   loader_.reset();
 }
 
-template <class Visit>
-void EvaluationSet::for_each_batch(const Visit& visit) {
+void EvaluationSet::for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit) {
   if (!loader_) {
-    for (const KeptBatch& batch : kept_) visit(batch);
+    for (const EvaluationBatch& batch : kept_) {
+      check_interruption();
+      if (!visit(batch)) return;
+    }
     return;
   }
   loader_->start_epoch(0);
   while (const data::Batch* batch = loader_->next()) {
+    check_interruption();
     auto stage = [&](const float* from, Shape shape) {
       Tensor tensor(session_.arena.allocate(shape.elements() * 4), shape, DType::kF32);
       std::memcpy(tensor.data<float>(), from, static_cast<size_t>(shape.elements()) * 4);
       return tensor;
     };
-    visit(KeptBatch{stage(batch->images, {batch->size, dataset_->height(), dataset_->width(), 3}),
-                    stage(batch->targets, {batch->size, dataset_->classes()}), batch->labels});
+    const bool go_on = visit(EvaluationBatch{
+        stage(batch->images, {batch->size, dataset_->height(), dataset_->width(), 3}),
+        stage(batch->targets, {batch->size, dataset_->classes()}), batch->labels});
+    if (!go_on) return;
   }
 }
 
 Evaluation EvaluationSet::evaluate(Network& network) {
-  Evaluation result;
-  const int64_t classes = dataset_->classes();
-  int64_t correct = 0;
-  double loss_sum = 0;
-  std::vector<std::vector<float>> scores(multi_label() ? static_cast<size_t>(classes) : 0);
-  std::vector<std::vector<uint8_t>> positives(scores.size());
-  for_each_batch([&](const KeptBatch& batch) {
-    check_interruption();
+  EvaluationSum sum(*dataset_);
+  for_each_batch([&](const EvaluationBatch& batch) {
     Tape tape(session_.stream, session_.arena, false);
-    const Tensor logits = network.forward(tape, batch.images, Mode::kEvaluate);
-    const Tensor loss = multi_label() ? sigmoid_cross_entropy(tape, logits, batch.targets)
-                                      : softmax_cross_entropy(tape, logits, batch.targets);
-    const int64_t rows = batch.images.shape()[0];
-    loss_sum += static_cast<double>(loss.data<float>()[0]) * static_cast<double>(rows);
-    if (multi_label()) {
-      for (int64_t i = 0; i < rows * classes; ++i) {
-        const auto label = static_cast<size_t>(i % classes);
-        scores[label].push_back(logits.data<float>()[i]);
-        positives[label].push_back(batch.targets.data<float>()[i] > 0.5f);
-      }
-    } else {
-      const Tensor predictions = arg_max(tape, logits);
-      for (int64_t row = 0; row < rows; ++row) {
-        const int32_t prediction = predictions.data<int32_t>()[row];
-        result.predictions.push_back(prediction);
-        correct += prediction == batch.labels[static_cast<size_t>(row)];
-      }
-    }
+    sum.add(tape, network.forward(tape, batch.images, Mode::kEvaluate), batch);
+    return true;
   });
-  const auto images = static_cast<double>(size());
-  result.loss = loss_sum / images;
-  result.score = static_cast<double>(correct) / images;
-  if (multi_label()) {
-    result.score = 0;
-    for (size_t label = 0; label < scores.size(); ++label) {
-      result.score += roc_auc(scores[label], positives[label]) / static_cast<double>(classes);
-    }
-  }
-  return result;
+  return sum.result();
 }
 
 }  // namespace basin

@@ -1,7 +1,9 @@
 // Evaluation of a network on a data set.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "data/loader.h"
@@ -11,9 +13,50 @@
 namespace basin {
 
 struct Evaluation {
-  double loss = 0;   // mean cross entropy (or binary cross entropy) per image
-  double score = 0;  // accuracy as a fraction; of multi-label sets the mean ROC-AUC over labels
+  double loss = 0;  // mean cross entropy (or binary cross entropy) per image
+  // Accuracy as a fraction; of multi-label sets the mean ROC-AUC over the labels that some images
+  // have and some have not.
+  double score = 0;
+  double error = 0;  // 0-1 loss: share of images whose first class is wrong; of multi-label sets,
+                     // share of pairs (image, label) on the wrong side of probability 1/2
   std::vector<int32_t> predictions;  // top-1 class per image; empty for multi-label sets
+  // Of multi-label sets only: the outputs [images, labels], whose sigmoid is the probability of a
+  // label, and each label's ROC-AUC, NaN where all images or none have it.
+  std::vector<float> logits;
+  std::vector<double> label_auc;
+};
+
+// The two losses an experiment may be about.
+enum class LossKind { kError, kCrossEntropy };
+// "error" or "cross-entropy"; throws Error for anything else.
+LossKind parse_loss(const std::string& name);
+double loss_of(const Evaluation& evaluation, LossKind kind);
+
+// Consecutive images of a set, normalised [N,H,W,3], with targets [N,classes].
+struct EvaluationBatch {
+  Tensor images, targets;
+  std::vector<int32_t> labels;  // empty for multi-label sets
+};
+
+// What a network's outputs on the batches of a set add up to.
+class EvaluationSum {
+ public:
+  explicit EvaluationSum(const data::Dataset& dataset);
+  void add(Tape& tape, const Tensor& logits, const EvaluationBatch& batch);
+  // Sum over the images so far; the mean is an Evaluation's.
+  double sum_of(LossKind kind) const;
+  // Over the images so far, at least one.
+  Evaluation result() const;
+  // Memory it takes in the end, but for its own size.
+  static int64_t bytes(const data::Dataset& dataset);
+
+ private:
+  bool multi_label_;
+  int64_t classes_, images_ = 0, correct_ = 0, wrong_labels_ = 0;
+  double loss_sum_ = 0;
+  std::vector<int32_t> predictions_;
+  std::vector<std::vector<float>> scores_;  // by label
+  std::vector<std::vector<uint8_t>> positives_;
 };
 
 // A data set prepared for many evaluations: its normalised batches are kept in memory when they fit
@@ -26,21 +69,17 @@ class EvaluationSet {
 
   int64_t size() const { return dataset_->size(); }
   bool multi_label() const { return dataset_->multi_label(); }
+  const data::Dataset& dataset() const { return *dataset_; }
   // Evaluation mode, no gradient. Throws Interrupted between batches.
   Evaluation evaluate(Network& network);
+  // The batches in order, until `visit` returns false. Throws Interrupted between batches.
+  void for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit);
 
  private:
-  struct KeptBatch {
-    Tensor images, targets;
-    std::vector<int32_t> labels;
-  };
-  template <class Visit>
-  void for_each_batch(const Visit& visit);
-
   std::shared_ptr<const data::Dataset> dataset_;
   Session& session_;
   std::unique_ptr<data::Loader> loader_;  // null once all batches are kept
-  std::vector<KeptBatch> kept_;
+  std::vector<EvaluationBatch> kept_;
 };
 
 // Name of the score in files and messages: "accuracy" or "auc".

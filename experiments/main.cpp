@@ -44,10 +44,15 @@ int main(int argc, char** argv) {
   add_eval_command(app, common, session, command);
   add_interpolate_command(app, common, session, command);
   add_rewind_command(app, common, session, command);
+  add_criticality_command(app, common, session, command);
+  add_extent_command(app, common, session, command);
   add_distance_command(app, common, session, command);
+  add_cka_command(app, common, session, command);
+  add_mistakes_command(app, common, session, command);
+  add_spectrum_command(app, common, session, command);
   add_data_command(app, common, session, command);
   add_report_command(app, common, session, command);
-  add_paper_command(app, common, session, command);
+  add_paper_commands(app, common, session, command);
   add_bench_command(app, common, session, command);
 
   try {

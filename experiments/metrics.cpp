@@ -2,12 +2,17 @@
 #include "experiments/metrics.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
 namespace basin {
 
 double roc_auc(const std::vector<float>& scores, const std::vector<uint8_t>& positives) {
+  // NaN has no rank, and the sort below none of the order it relies on.
+  for (const float score : scores) {
+    if (std::isnan(score)) return std::numeric_limits<double>::quiet_NaN();
+  }
   std::vector<size_t> order(scores.size());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return scores[a] < scores[b]; });

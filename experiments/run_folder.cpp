@@ -115,7 +115,8 @@ std::map<std::string, std::string> read_settings(const fs::path& folder) {
               " is not the folder of a run: it has no config.json");
   try {
     std::map<std::string, std::string> settings;
-    for (const auto& [key, value] : nlohmann::json::parse(read_file(path)).items()) {
+    const nlohmann::json json = nlohmann::json::parse(read_file(path));
+    for (const auto& [key, value] : json.items()) {
       settings[key] = value.get<std::string>();
     }
     return settings;

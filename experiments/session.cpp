@@ -77,16 +77,37 @@ std::string duration_text(double seconds) {
 }
 
 Progress::Progress(Log& log, double total)
-    : log_(log), total_(total), start_(std::chrono::steady_clock::now()), last_print_(start_) {}
+    : log_(log),
+      total_(total),
+      task_end_(total),
+      start_(std::chrono::steady_clock::now()),
+      last_print_(start_) {}
+
+void Progress::begin_task(const std::string& title, double weight, double units) {
+  title_ = title;
+  scale_ = units > 0 ? weight / units : 0;
+  task_end_ = done_ + weight;
+}
+
+void Progress::skip_task() {
+  skipped_ += task_end_ - done_;
+  done_ = task_end_;
+}
+
+void Progress::end_task() {
+  done_ = task_end_;
+  print(false);
+}
 
 void Progress::advance(double amount) {
-  done_ += amount;
+  done_ = std::min(task_end_, done_ + scale_ * amount);
   print(false);
 }
 
 void Progress::skip(double amount) {
-  done_ += amount;
-  skipped_ += amount;
+  const double before = done_;
+  done_ = std::min(task_end_, done_ + scale_ * amount);
+  skipped_ += done_ - before;
 }
 
 double Progress::seconds_left() const {
@@ -119,6 +140,14 @@ void Progress::print(bool force) {
 
 void Progress::finish() {
   log_.clear_line();
+}
+
+data::DataSplits Session::load(const data::DataOptions& options) {
+  for (const auto& [known, splits] : loaded) {
+    if (known == options) return splits;
+  }
+  loaded.emplace_back(options, data::load_data(options));
+  return loaded.back().second;
 }
 
 }  // namespace basin

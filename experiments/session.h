@@ -7,7 +7,10 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "data/dataset.h"
 #include "engine/arena.h"
 #include "kernels/stream.h"
 
@@ -50,6 +53,10 @@ class Log {
 class Progress {
  public:
   Progress(Log& log, double total);
+  // From now on `units` of advance() make up `weight` of the total, never more.
+  void begin_task(const std::string& title, double weight, double units);
+  void skip_task();  // a former call of the program did it
+  void end_task();
   // What is going on, printed before the numbers.
   void set_title(const std::string& title) { title_ = title; }
   // `amount` of `total` more is done.
@@ -63,6 +70,8 @@ class Progress {
   void print(bool force);
   Log& log_;
   double total_, done_ = 0, skipped_ = 0;
+  double scale_ = 1;  // of the amounts of advance()
+  double task_end_;   // where the running task ends
   std::string title_;
   std::chrono::steady_clock::time_point start_, last_print_;
 };
@@ -76,6 +85,11 @@ struct Session {
   Log log;
   std::unique_ptr<Progress>
       progress;  // of the whole command; commands that are one run make their own
+
+  // load_data(), which is asked only once for the same options: the runs of a plan share their
+  // data sets.
+  data::DataSplits load(const data::DataOptions& options);
+  std::vector<std::pair<data::DataOptions, data::DataSplits>> loaded = {};
 };
 
 }  // namespace basin

@@ -23,15 +23,24 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+// Of a multi-label set without validation images every so many-th training image is held out.
+constexpr int64_t kHeldOutEvery = 10;
+
+// No network comes back from a loss beyond it.
+constexpr double kDivergedLoss = 1e6;
+
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 std::vector<std::string> metric_columns(bool multi_label) {
   const std::string score = score_name(multi_label);
-  return {"epoch",           "learning_rate",       "train_loss", "train_" + score,
-          "train_eval_loss", "train_eval_" + score, "test_loss",  "test_" + score,
-          "seconds",         "images_per_second"};
+  std::vector<std::string> columns = {"epoch",          "learning_rate",   "train_loss",
+                                      "train_" + score, "train_eval_loss", "train_eval_" + score,
+                                      "test_loss",      "test_" + score};
+  if (multi_label) columns.insert(columns.end(), {"validation_loss", "validation_" + score});
+  columns.insert(columns.end(), {"seconds", "images_per_second"});
+  return columns;
 }
 
 void write_metrics(const fs::path& folder, const std::vector<EpochMetrics>& rows,
@@ -39,10 +48,15 @@ void write_metrics(const fs::path& folder, const std::vector<EpochMetrics>& rows
   CsvTable table(metric_columns(multi_label));
   auto cell = [](double value) { return std::isnan(value) ? std::string() : csv_number(value); };
   for (const EpochMetrics& row : rows) {
-    table.add_row({std::to_string(row.epoch), cell(row.learning_rate), cell(row.train_loss),
-                   cell(row.train_score), cell(row.train_eval_loss), cell(row.train_eval_score),
-                   cell(row.test_loss), cell(row.test_score), cell(row.seconds),
-                   cell(row.images_per_second)});
+    std::vector<std::string> cells = {std::to_string(row.epoch), cell(row.learning_rate),
+                                      cell(row.train_loss),      cell(row.train_score),
+                                      cell(row.train_eval_loss), cell(row.train_eval_score),
+                                      cell(row.test_loss),       cell(row.test_score)};
+    if (multi_label) {
+      cells.insert(cells.end(), {cell(row.validation_loss), cell(row.validation_score)});
+    }
+    cells.insert(cells.end(), {cell(row.seconds), cell(row.images_per_second)});
+    table.add_row(std::move(cells));
   }
   table.write(folder / "metrics.csv");
 }
@@ -74,18 +88,28 @@ class Trainer {
  public:
   // Loads all that the run needs, and changes nothing on disk.
   Trainer(const TrainOptions& options, RunStatus status, Session& session)
-      : options_(options), session_(session), splits_(data::load_data(options.data)) {
+      : options_(options), session_(session), splits_(session.load(options.data)) {
     BASIN_CHECK(options.epochs >= 1, "--epochs must be at least 1, got ", options.epochs);
+    BASIN_CHECK(options.test_every >= 1, "--test-every must be at least 1, got ",
+                options.test_every);
+    BASIN_CHECK(options.checkpoint_every >= 0, "--checkpoint-every must be at least 0, got ",
+                options.checkpoint_every);
+    hold_out_validation(splits_, options.select_on_test);
+    if (splits_.train->multi_label() && !options.select_on_test) {
+      validation_ =
+          std::make_unique<EvaluationSet>(splits_.validation, evaluation_loader(), session);
+    }
     network_ =
         make_network({options.model, splits_.train->classes(), options.width, options.zero_fc_init},
                      DType::kF32, session.stream, State::Use::kTraining);
     sgd_ = std::make_unique<Sgd>(network_->state(), options.sgd, reference_sgd_rule);
-    data::LoaderOptions loader;
+    data::LoaderOptions loader = shuffled_loader();
     loader.batch_size = std::min(options.batch_size, splits_.train->size());
     loader.seed = options.seed;
     test_ = std::make_unique<EvaluationSet>(splits_.test, evaluation_loader(), session);
     train_eval_ = std::make_unique<EvaluationSet>(
-        data::evenly_spaced(splits_.train, options.train_eval_size), evaluation_loader(), session);
+        data::evenly_spaced(splits_.train_evaluation, options.train_eval_size), evaluation_loader(),
+        session);
     loader.shuffle = true;
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);
@@ -101,15 +125,12 @@ class Trainer {
     } else {
       start_new();
     }
-    const double epoch_images =
-        static_cast<double>(splits_.train->size()) * 3 + evaluation_images();
     std::unique_ptr<Progress> own;
     if (!session_.progress) {
-      own = std::make_unique<Progress>(session_.log,
-                                       epoch_images * static_cast<double>(options_.epochs));
+      own = std::make_unique<Progress>(session_.log, cost(0, options_.epochs));
     }
     progress_ = own ? own.get() : session_.progress.get();
-    progress_->skip(epoch_images * static_cast<double>(position_.epoch) +
+    progress_->skip(cost(0, position_.epoch) +
                     3.0 * static_cast<double>(position_.batch * loader_->options().batch_size));
     while (position_.epoch < options_.epochs) run_epoch();
     progress_->finish();
@@ -137,20 +158,46 @@ class Trainer {
   }
 
   void load_start() {
-    network_->initialize(options_.seed);
+    network_->initialize(options_.init_seed.value_or(options_.seed));
     if (!options_.init.empty()) {
       load_checkpoint(network_->state(), options_.init,
                       {.skip = {"fc.weight", "fc.bias"}, .momentum = Momentum::kWithout});
     }
   }
 
-  data::LoaderOptions evaluation_loader() const {
+  data::LoaderOptions shuffled_loader() const {
     data::LoaderOptions loader;
+    loader.block_size = options_.block_shuffle;
+    loader.pixel_shuffle = options_.pixel_shuffle;
+    loader.shuffle_seed = options_.shuffle_seed;
+    return loader;
+  }
+  data::LoaderOptions evaluation_loader() const {
+    data::LoaderOptions loader = shuffled_loader();
     loader.batch_size = std::max<int64_t>(options_.batch_size, 100);
     return loader;
   }
-  double evaluation_images() const {
-    return static_cast<double>(test_->size() + train_eval_->size());
+  bool tests_in(int64_t epoch) const {
+    return epoch % options_.test_every == 0 || epoch == options_.epochs;
+  }
+  bool keeps_checkpoint_of(int64_t epoch) const {
+    if (epoch == 0 || epoch == options_.epochs) return true;
+    return options_.checkpoint_every > 0 && epoch % options_.checkpoint_every == 0;
+  }
+  // Images evaluated after `epoch`.
+  double evaluation_images(int64_t epoch) const {
+    int64_t images = train_eval_->size();
+    if (tests_in(epoch)) images += test_->size();
+    if (validation_) images += validation_->size();
+    return static_cast<double>(images);
+  }
+  // The cost of epochs begin+1 .. end, in images of a forward pass; a training step is three.
+  double cost(int64_t begin, int64_t end) const {
+    double images = 0;
+    for (int64_t epoch = begin + 1; epoch <= end; ++epoch) {
+      images += 3.0 * static_cast<double>(splits_.train->size()) + evaluation_images(epoch);
+    }
+    return images;
   }
 
   void start_new() {
@@ -215,8 +262,8 @@ class Trainer {
     const Tensor loss = splits_.train->multi_label() ? sigmoid_cross_entropy(tape, logits, targets)
                                                      : softmax_cross_entropy(tape, logits, targets);
     const double value = loss.data<float>()[0];
-    BASIN_CHECK(std::isfinite(value), options_.out.string(), ": the loss is ", value, " in epoch ",
-                position_.epoch + 1, ", batch ", position_.batch + 1,
+    BASIN_CHECK(std::abs(value) <= kDivergedLoss, options_.out.string(), ": the loss is ", value,
+                " in epoch ", position_.epoch + 1, ", batch ", position_.batch + 1,
                 ": training diverged. Lower --lr");
     if (!splits_.train->multi_label()) {
       const Tensor predictions = arg_max(tape, logits);
@@ -233,28 +280,39 @@ class Trainer {
   // Evaluates, then writes the epoch's files; the resume checkpoint last, so that a kill at any
   // moment redoes the epoch from the one before.
   void finish_epoch(EpochMetrics row) {
+    row.test_loss = row.test_score = row.validation_loss = row.validation_score = std::nan("");
     try {
-      const Evaluation test = test_->evaluate(*network_);
+      if (tests_in(row.epoch)) {
+        const Evaluation test = test_->evaluate(*network_);
+        row.test_loss = test.loss;
+        row.test_score = test.score;
+      }
+      if (validation_) {
+        const Evaluation validation = validation_->evaluate(*network_);
+        row.validation_loss = validation.loss;
+        row.validation_score = validation.score;
+      }
       const Evaluation on_train = train_eval_->evaluate(*network_);
-      row.test_loss = test.loss;
-      row.test_score = test.score;
       row.train_eval_loss = on_train.loss;
       row.train_eval_score = on_train.score;
     } catch (const Interrupted&) {
       if (row.epoch > 0) save_resume();
       throw;
     }
-    BASIN_CHECK(
-        row.epoch == 0 || (std::isfinite(row.test_loss) && std::isfinite(row.train_eval_loss)),
-        options_.out.string(), ": after epoch ", row.epoch, " the test loss is ", row.test_loss,
-        " and the training loss ", row.train_eval_loss, ": training diverged. Lower --lr");
-    if (progress_) progress_->advance(evaluation_images());
+    BASIN_CHECK(row.epoch == 0 || ((!tests_in(row.epoch) || std::isfinite(row.test_loss)) &&
+                                   std::isfinite(row.train_eval_loss)),
+                options_.out.string(), ": after epoch ", row.epoch, " the test loss is ",
+                row.test_loss, " and the training loss ", row.train_eval_loss,
+                ": training diverged. Lower --lr");
+    if (progress_) progress_->advance(evaluation_images(row.epoch));
     rows_.push_back(row);
     const std::map<std::string, std::string> metadata = {{"epoch", std::to_string(row.epoch)},
                                                          {"model", options_.model},
                                                          {"seed", std::to_string(options_.seed)},
                                                          {"commit", commit_text()}};
-    save_checkpoint(network_->state(), epoch_checkpoint(options_.out, row.epoch), metadata);
+    if (keeps_checkpoint_of(row.epoch)) {
+      save_checkpoint(network_->state(), epoch_checkpoint(options_.out, row.epoch), metadata);
+    }
     save_checkpoint(network_->state(), options_.out / "checkpoints" / "last.safetensors", metadata);
     if (note_best(row)) {
       save_checkpoint(network_->state(), options_.out / "checkpoints" / "best.safetensors",
@@ -264,17 +322,30 @@ class Trainer {
     position_ = {};
     position_.epoch = row.epoch;
     save_resume();
+    const char* score = score_name(splits_.train->multi_label());
     session_.log.message(fmt::format(
-        "{} epoch {}/{}: lr {:g}, train loss {:.4f}, test loss {:.4f}, test {} {:.2f} %, train {} "
-        "{:.2f} %{}",
-        options_.out.filename().string(), row.epoch, options_.epochs, row.learning_rate,
-        row.train_loss, row.test_loss, score_name(splits_.train->multi_label()),
-        100 * row.test_score, score_name(splits_.train->multi_label()), 100 * row.train_eval_score,
+        "{} epoch {}/{}: {}{}train {} {:.2f} %{}", options_.out.filename().string(), row.epoch,
+        options_.epochs,
+        row.epoch ? fmt::format("lr {:g}, train loss {:.4f}, ", row.learning_rate, row.train_loss)
+                  : "",
+        tests_in(row.epoch) ? fmt::format("test loss {:.4f}, test {} {:.2f} %, ", row.test_loss,
+                                          score, 100 * row.test_score)
+                            : "",
+        score, 100 * row.train_eval_score,
         row.epoch ? fmt::format(", {:.0f} images/s", row.images_per_second) : ""));
   }
 
+  // What the best checkpoint is chosen by; NaN in an epoch that does not measure it.
+  double selection_score(const EpochMetrics& row) const {
+    return validation_ ? row.validation_score : row.test_score;
+  }
+
   bool note_best(const EpochMetrics& row) {
-    if (best_epoch_ >= 0 && row.test_score <= best_.test_score) return false;
+    const double score = selection_score(row);
+    // Where no epoch so far had a score, any will do.
+    const bool better =
+        best_epoch_ < 0 || std::isnan(selection_score(best_)) || score > selection_score(best_);
+    if (!better) return false;
     best_ = row;
     best_epoch_ = row.epoch;
     return true;
@@ -293,8 +364,10 @@ class Trainer {
                      {"test_loss", last.test_loss},
                      {"train_eval_" + score, last.train_eval_score}};
     json["best"] = {{"epoch", best_.epoch},
+                    {"selected_on", validation_ ? "validation" : "test"},
                     {"test_" + score, best_.test_score},
                     {"test_loss", best_.test_loss}};
+    if (validation_) json["best"]["validation_" + score] = best_.validation_score;
     json["epochs"] = options_.epochs;
     double seconds = 0;
     for (const EpochMetrics& row : rows_) seconds += row.seconds;
@@ -311,6 +384,7 @@ class Trainer {
   std::unique_ptr<Network> network_;
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<EvaluationSet> test_, train_eval_;
+  std::unique_ptr<EvaluationSet> validation_;  // null: the best checkpoint is chosen on test_
   std::unique_ptr<data::Loader> loader_;
   Progress* progress_ = nullptr;
   bool resumed_ = false;
@@ -348,8 +422,15 @@ Settings TrainOptions::settings() const {
           {"weight-decay", csv_number(sgd.weight_decay)},
           {"mixup", csv_number(mixup)},
           {"augment", flag(augment)},
+          {"block-shuffle", std::to_string(block_shuffle)},
+          {"pixel-shuffle", flag(pixel_shuffle)},
+          {"shuffle-seed", std::to_string(shuffle_seed)},
           {"train-eval-size", std::to_string(train_eval_size)},
-          {"seed", std::to_string(seed)}};
+          {"test-every", std::to_string(test_every)},
+          {"checkpoint-every", std::to_string(checkpoint_every)},
+          {"paper", flag(select_on_test)},
+          {"seed", std::to_string(seed)},
+          {"init-seed", init_seed ? std::to_string(*init_seed) : ""}};
 }
 
 TrainResult train(const TrainOptions& options, Session& session) {
@@ -362,12 +443,20 @@ TrainResult train(const TrainOptions& options, Session& session) {
   return trainer.run();
 }
 
+void hold_out_validation(data::DataSplits& splits, bool select_on_test) {
+  if (!splits.train->multi_label() || select_on_test || splits.validation) return;
+  const data::HeldOut parts = data::hold_out(splits.train, kHeldOutEvery);
+  splits.train = splits.train_evaluation = parts.rest;
+  splits.validation = parts.held;
+}
+
 std::vector<EpochMetrics> read_metrics(const fs::path& folder) {
   const CsvTable table = CsvTable::read(folder / "metrics.csv");
   const std::string score = score_name(table.has_column("test_auc"));
   std::vector<EpochMetrics> rows;
   for (size_t i = 0; i < table.row_count(); ++i) {
     auto number = [&](const std::string& column) {
+      if (!table.has_column(column)) return std::nan("");
       return table.number(i, column).value_or(std::nan(""));
     };
     EpochMetrics row;
@@ -379,6 +468,8 @@ std::vector<EpochMetrics> read_metrics(const fs::path& folder) {
     row.train_eval_score = number("train_eval_" + score);
     row.test_loss = number("test_loss");
     row.test_score = number("test_" + score);
+    row.validation_loss = number("validation_loss");
+    row.validation_score = number("validation_" + score);
     row.seconds = number("seconds");
     row.images_per_second = number("images_per_second");
     rows.push_back(row);

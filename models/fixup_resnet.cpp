@@ -89,7 +89,8 @@ Activation FixupResNet::forward_block(Tape& tape, size_t index, const Activation
                            .shift = {},
                            .relu = false});
   }
-  Tensor identity = input.value, identity_shift = input.shift;
+  // Also where the shift was added here: then a cut in front of this block changes no bit.
+  Tensor identity = shifted, identity_shift = b.bias1a;
   if (b.downsample) {
     identity = conv2d(tape, shifted, b.downsample, plan.stride, 0);
     identity_shift = {};

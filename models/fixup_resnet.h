@@ -17,6 +17,7 @@ class FixupResNet final : public Network {
  public:
   FixupResNet(const ModelOptions& options, DType dtype, Stream& stream);
   bool has_batch_norm() const override { return false; }
+  void set_batch_norm_momentum(double) override {}
 
  protected:
   Activation forward_module(Tape& tape, size_t index, const Activation& input, Mode mode,

@@ -44,7 +44,7 @@ class Network {
 
   // Runs modules [begin, end) of state().modules(). Between calls the activation carries no shift,
   // so that it depends on the weights of modules before `end` alone and can be kept while later
-  // ones change.
+  // ones change. However the modules are cut into ranges, the logits have the bits of forward().
   Activation forward_range(Tape& tape, Activation input, Mode mode, size_t begin, size_t end);
 
   // Draws all parameters anew: a function of (seed, place of the parameter) alone; buffers to mean
@@ -54,6 +54,8 @@ class Network {
   void initialize_module(uint64_t seed, const std::string& module);
 
   virtual bool has_batch_norm() const = 0;
+  // Share of a batch's statistics in the running ones, from now on; without batch norm nothing.
+  virtual void set_batch_norm_momentum(double momentum) = 0;
 
  protected:
   Network(ModelOptions options, DType dtype, Stream& stream)

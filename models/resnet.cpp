@@ -72,6 +72,14 @@ Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& in
   return {linear(tape, global_average_pool(tape, input.value), fc_weight_, fc_bias_), {}};
 }
 
+void ResNet::set_batch_norm_momentum(double momentum) {
+  stem_.norm.momentum = momentum;
+  for (Block& block : blocks_) {
+    for (Unit& unit : block.units) unit.norm.momentum = momentum;
+    block.downsample.norm.momentum = momentum;
+  }
+}
+
 Network::Init ResNet::init_of(const State::Entry& entry) const {
   const std::string& name = entry.name;
   const Shape& s = entry.shape;

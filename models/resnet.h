@@ -13,6 +13,7 @@ class ResNet final : public Network {
  public:
   ResNet(const ModelOptions& options, DType dtype, Stream& stream);
   bool has_batch_norm() const override { return true; }
+  void set_batch_norm_momentum(double momentum) override;
 
  protected:
   Activation forward_module(Tape& tape, size_t index, const Activation& input, Mode mode,

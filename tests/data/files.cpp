@@ -221,6 +221,21 @@ TEST_CASE("gzip files of every length around zlib's and our chunk sizes come bac
   }
 }
 
+TEST_CASE("text files give their lines, whatever ends them") {
+  const TemporaryFolder folder;
+  const auto lines = [&](const std::string& text) {
+    write_text(folder.path("x.txt"), text);
+    return read_lines(folder.path("x.txt"), "no remedy");
+  };
+  using Lines = std::vector<std::string>;
+  CHECK(lines("a\nbc\n") == Lines{"a", "bc"});
+  CHECK(lines("a\r\nbc\r\n") == Lines{"a", "bc"});
+  CHECK(lines("a\nbc") == Lines{"a", "bc"});
+  CHECK(lines("a\n\nbc\n\n") == Lines{"a", "", "bc", ""});
+  CHECK(lines("\n") == Lines{""});
+  CHECK(contains(error_of([&] { lines(""); }), "the file is empty"));
+}
+
 TEST_CASE("CIFAR files give interleaved images and CIFAR-100 gives the fine label") {
   for (const bool ten : {true, false}) {
     const int64_t label_bytes = ten ? 1 : 2;

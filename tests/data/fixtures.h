@@ -2,6 +2,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <stb_image_write.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -41,6 +42,26 @@ inline void write_file(const std::string& path, const Bytes& bytes) {
   file.write(reinterpret_cast<const char*>(bytes.data()),
              static_cast<std::streamsize>(bytes.size()));
   REQUIRE(file.good());
+}
+
+inline void write_text(const std::string& path, const std::string& text) {
+  write_file(path, Bytes(text.begin(), text.end()));
+}
+
+// A flat picture of 20 x 30; its red value tells which it is.
+inline void write_flat(const std::string& path, uint8_t red) {
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
+  Bytes pixels(20 * 30 * 3, 50);
+  for (size_t i = 0; i < pixels.size(); i += 3) pixels[i] = red;
+  const bool jpeg = !path.ends_with(".png");
+  REQUIRE((jpeg ? stbi_write_jpg(path.c_str(), 30, 20, 3, pixels.data(), 100)
+                : stbi_write_png(path.c_str(), 30, 20, 3, pixels.data(), 90)));
+}
+
+// Cuts a file off after `share` of its bytes.
+inline void truncate(const std::string& path, double share) {
+  std::filesystem::resize_file(
+      path, static_cast<uintmax_t>(share * static_cast<double>(std::filesystem::file_size(path))));
 }
 
 inline Bytes gzip(const Bytes& bytes) {

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/contact_sheet.h"
+#include "data/shuffle.h"
+#include "data/sources.h"
 #include "tests/data/fixtures.h"
 
 using namespace basin;
@@ -169,7 +172,7 @@ TEST_CASE("images that are no images are described") {
   const TemporaryFolder folder;
   write_file(folder.path("text.png"), {'h', 'e', 'l', 'l', 'o'});
   CHECK(contains(image_defect(folder.path("text.png")), "not a PNG or JPEG"));
-  CHECK(contains(image_defect(folder.path("missing.png")), "not a PNG or JPEG"));
+  CHECK(image_defect(folder.path("missing.png")) == "no such file");
   write_file(folder.path("empty.png"), {});
   CHECK(!image_defect(folder.path("empty.png")).empty());
   const auto png_header = [](uint32_t width, uint32_t height) {
@@ -219,4 +222,37 @@ TEST_CASE("a contact sheet shows a class a row") {
   CHECK(shows(1, 0, 1));
   CHECK(shows(1, 2, 7));
   CHECK(shows(2, 1, 5));
+}
+
+TEST_CASE("shuffle sheet: the images, their blocks shuffled, and all their values shuffled") {
+  const TemporaryFolder folder;
+  DatasetInfo info;
+  info.name = "ramps";
+  info.height = info.width = 4;
+  info.class_names = {"ramp"};
+  std::vector<uint8_t> ramps(3 * 16);
+  for (size_t i = 0; i < ramps.size(); ++i) ramps[i] = static_cast<uint8_t>(4 * i);
+  const ArrayDataset set(info, std::vector<int32_t>{0, 0, 0}, ramps);
+  write_shuffle_sheet(set, folder.path("sheet.png"), {2}, 1234, 2);
+  const Image sheet = decode_image(folder.path("sheet.png"));
+  REQUIRE(sheet.height == 3 * 6);
+  REQUIRE(sheet.width == 2 * 6);
+  auto values = [&](int64_t row, int64_t column) {
+    std::vector<uint8_t> cell;
+    for (int64_t y = 0; y < 4; ++y) {
+      for (int64_t x = 0; x < 4; ++x) {
+        const int64_t at = (row * 6 + y + 1) * sheet.width + column * 6 + x + 1;
+        cell.push_back(sheet.pixels[static_cast<size_t>(3 * at)]);
+      }
+    }
+    return cell;
+  };
+  // Images 0 and 1 of three; a grey image keeps its values, in another order.
+  CHECK(values(0, 0) == std::vector<uint8_t>(ramps.begin(), ramps.begin() + 16));
+  CHECK(values(0, 1) == std::vector<uint8_t>(ramps.begin() + 16, ramps.begin() + 32));
+  const auto map = block_shuffle_map(4, 4, 2, 1234);
+  std::vector<uint8_t> expected;
+  for (size_t i = 0; i < 48; i += 3) expected.push_back(ramps[map[i] / 3]);
+  CHECK(values(1, 0) == expected);
+  CHECK(values(2, 0) != values(0, 0));
 }

@@ -1,6 +1,4 @@
 // Folders of images by class, sound and damaged.
-#include <stb_image_write.h>
-
 #include "data/image.h"
 #include "data/loader.h"
 #include "tests/data/fixtures.h"
@@ -9,16 +7,6 @@ using namespace basin;
 using namespace basin::data;
 
 namespace {
-
-// A flat picture of 20 x 30; its red value tells which it is.
-void write_flat(const std::string& path, uint8_t red) {
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path());
-  Bytes pixels(20 * 30 * 3, 50);
-  for (size_t i = 0; i < pixels.size(); i += 3) pixels[i] = red;
-  const bool jpeg = !path.ends_with(".png");
-  REQUIRE((jpeg ? stbi_write_jpg(path.c_str(), 30, 20, 3, pixels.data(), 100)
-                : stbi_write_png(path.c_str(), 30, 20, 3, pixels.data(), 90)));
-}
 
 void write_folder(const TemporaryFolder& folder, const std::string& test = "test") {
   for (int i = 0; i < 6; ++i) {
@@ -37,11 +25,6 @@ DataOptions folder_options(const TemporaryFolder& folder) {
   options.spec = "imagefolder:" + folder.path();
   options.image_size = 16;
   return options;
-}
-
-void truncate(const std::string& path, double share) {
-  std::filesystem::resize_file(
-      path, static_cast<uintmax_t>(share * static_cast<double>(std::filesystem::file_size(path))));
 }
 
 }  // namespace
@@ -188,4 +171,52 @@ TEST_CASE("folders that are not as expected are refused with the remedy") {
                    remove_all(f.path("test/bee"));
                  }),
                  "/test: no images found"));
+}
+
+TEST_CASE(
+    "imagenet takes the validation folder, whatever else there is, and WordNet's names alone") {
+  const auto write = [](const TemporaryFolder& folder) {
+    write_flat(folder.path("train/n02084071/n02084071_1.JPEG"), 40);
+    write_flat(folder.path("train/n01440764/n01440764_1.JPEG"), 80);
+    write_flat(folder.path("train/n01440764/n01440764_2.JPEG"), 120);
+    write_flat(folder.path("val/n02084071/ILSVRC2012_val_00000001.JPEG"), 160);
+    write_flat(folder.path("val/n01440764/ILSVRC2012_val_00000002.JPEG"), 200);
+    write_flat(folder.path("test/ILSVRC2012_test_00000001.JPEG"), 240);  // without labels
+  };
+  const auto options_of = [](const TemporaryFolder& folder) {
+    DataOptions options;
+    options.spec = "imagenet:" + folder.path();
+    return options;
+  };
+  const TemporaryFolder folder;
+  write(folder);
+  const DataSplits splits = load_data(options_of(folder));
+  CHECK(splits.train->class_names() == std::vector<std::string>{"n01440764", "n02084071"});
+  REQUIRE(splits.train->size() == 3);
+  REQUIRE(splits.test->size() == 2);
+  CHECK(splits.train->height() == 224);
+  CHECK(splits.train->mean()[0] == 0.485f);
+  CHECK(std::abs(read_image(*splits.train, 1)[0] - 120) <= 3);
+  CHECK(splits.test->label(1) == 1);
+  CHECK(std::abs(read_image(*splits.test, 1)[0] - 160) <= 3);
+
+  const auto refused = [&](auto change) {
+    const TemporaryFolder changed;
+    write(changed);
+    change(changed);
+    const std::string error = error_of([&] { load_data(options_of(changed)); });
+    CHECK(contains(error, "sorted into folders"));
+    return error;
+  };
+  using std::filesystem::remove_all;
+  CHECK(contains(refused([](auto& f) { remove_all(f.path("val")); }), "/val: no such folder"));
+  CHECK(contains(refused([](auto& f) {
+                   remove_all(f.path("val"));
+                   write_flat(f.path("val/ILSVRC2012_val_00000001.JPEG"), 1);
+                 }),
+                 "/val: holds no folders"));
+  CHECK(contains(refused([](auto& f) { write_flat(f.path("train/dog/1.JPEG"), 1); }),
+                 "/train/dog: the name of the folder is no WordNet id"));
+  CHECK(contains(refused([](auto& f) { write_flat(f.path("val/n00000001/1.JPEG"), 1); }),
+                 "a class that the training images do not have"));
 }

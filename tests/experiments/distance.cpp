@@ -83,3 +83,30 @@ TEST_CASE("distance: of a network to itself") {
     CHECK(row.norm_a > 0);
   }
 }
+
+TEST_CASE("distance: relative to the second network, and per parameter") {
+  Stream stream(Device::kCpu);
+  const auto a = lively_network("resnet8", stream, 1), b = lively_network("resnet8", stream, 2);
+  for (const bool with_fc : {true, false}) {
+    const auto rows = distances(a->state(), b->state(), with_fc);
+    const auto scaled = scale_distances(rows, a->state());
+    REQUIRE(scaled.size() == rows.size());
+    int64_t sum = 0;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      CAPTURE(rows[i].module);
+      CHECK(scaled[i].raw.module == rows[i].module);
+      CHECK(scaled[i].raw.distance == rows[i].distance);
+      CHECK(scaled[i].relative * rows[i].norm_b ==
+            doctest::Approx(rows[i].distance).epsilon(1e-14));
+      // If all differences were the same, each would be this large.
+      CHECK(std::pow(scaled[i].per_root_parameter, 2) * static_cast<double>(scaled[i].parameters) ==
+            doctest::Approx(rows[i].distance * rows[i].distance).epsilon(1e-13));
+      if (!rows[i].module.starts_with("all")) sum += scaled[i].parameters;
+    }
+    const int64_t fc = 3 * 16 + 3;
+    CHECK(scaled[0].parameters == a->state().parameter_count() - (with_fc ? 0 : fc));
+    CHECK(sum == scaled[0].parameters);
+    // conv1 of width 4 with its batch norm.
+    CHECK(scaled[with_fc ? 2 : 1].parameters == 4 * 27 + 8);
+  }
+}

@@ -99,6 +99,7 @@ TEST_CASE("evaluate: the mean AUC over the labels of a multi-label set") {
     }
   }
   double auc = 0;
+  std::vector<double> label_auc;
   for (size_t label = 0; label < 3; ++label) {
     double right = 0, pairs = 0;
     for (size_t p = 0; p < kImages; ++p) {
@@ -108,6 +109,7 @@ TEST_CASE("evaluate: the mean AUC over the labels of a multi-label set") {
         right += logits[p][label] > logits[n][label];
       }
     }
+    label_auc.push_back(right / pairs);
     auc += right / pairs / 3;
   }
   EvaluationSet evaluation_set(set, {.batch_size = 4}, *session);
@@ -115,6 +117,14 @@ TEST_CASE("evaluate: the mean AUC over the labels of a multi-label set") {
   const Evaluation evaluation = evaluation_set.evaluate(*network);
   CHECK(evaluation.score == doctest::Approx(auc).epsilon(1e-12));
   CHECK(evaluation.predictions.empty());
+  REQUIRE(evaluation.logits.size() == kImages * 3);
+  for (size_t i = 0; i < evaluation.logits.size(); ++i) {
+    CHECK(evaluation.logits[i] == doctest::Approx(logits[i / 3][i % 3]).epsilon(1e-4));
+  }
+  REQUIRE(evaluation.label_auc.size() == 3);
+  for (size_t label = 0; label < 3; ++label) {
+    CHECK(evaluation.label_auc[label] == doctest::Approx(label_auc[label]).epsilon(1e-12));
+  }
   // The mean over images and labels.
   CHECK(evaluation.loss == doctest::Approx(loss / kImages / 3).epsilon(1e-5));
 }

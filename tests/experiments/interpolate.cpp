@@ -36,44 +36,64 @@ TEST_CASE("barrier: hand-worked") {
   }
 }
 
+namespace {
+
+// Two networks, a third for the weights in between, and the images.
+struct Line {
+  explicit Line(const std::string& model, int64_t images = 20)
+      : a(lively_network(model, session->stream, 1)),
+        b(lively_network(model, session->stream, 2)),
+        scratch(small_network(model, session->stream)),
+        set(tiny_set(images, 8, 3), {.batch_size = 7}, *session),
+        statistics(statistics_set(*a, tiny_set(12, 8, 3), *session)),
+        sweep(*scratch, a->state(), set, statistics.get(), *session) {}
+
+  // Of a network whose statistics are measured anew.
+  Evaluation plain(Network& network) {
+    if (statistics) estimate_batch_norm(network, *statistics, *session);
+    return set.evaluate(network);
+  }
+
+  std::unique_ptr<Session> session = small_session();
+  std::unique_ptr<Network> a, b, scratch;
+  EvaluationSet set;
+  std::unique_ptr<EvaluationSet> statistics;
+  Sweep sweep;
+};
+
+}  // namespace
+
 TEST_CASE("interpolate: the grid, and the end networks themselves at lambda 0 and 1") {
-  const auto session = small_session();
   for (const std::string model : {"fixup_resnet8", "resnet8"}) {
-    const auto a = lively_network(model, session->stream, 1),
-               b = lively_network(model, session->stream, 2),
-               scratch = small_network(model, session->stream);
-    EvaluationSet set(tiny_set(20, 8, 3), {.batch_size = 7}, *session);
-    const Evaluation at_a = set.evaluate(*a), at_b = set.evaluate(*b);
+    CAPTURE(model);
+    Line line(model);
+    const auto between = small_network(model, line.session->stream);
+    const auto points = interpolate(line.sweep, line.a->state(), line.b->state(), 5, 0, 1);
+    REQUIRE(points.size() == 5);
+    for (size_t i = 0; i < 5; ++i) {
+      CHECK(points[i].lambda == static_cast<double>(i) / 4);
+      between->state().lerp(line.a->state(), line.b->state(), points[i].lambda);
+      const Evaluation expected = line.plain(*between);
+      CHECK(points[i].loss == expected.loss);
+      CHECK(points[i].score == expected.score);
+    }
+    const Evaluation at_a = line.plain(*line.a), at_b = line.plain(*line.b);
     REQUIRE(at_a.loss != at_b.loss);
-    auto run = [&](int64_t points, double low, double high) {
-      return interpolate(*scratch, a->state(), b->state(), set, points, low, high, *session);
-    };
+    CHECK(points.front().loss == at_a.loss);
+    CHECK(points.front().score == at_a.score);
+    CHECK(points.back().loss == at_b.loss);
+    CHECK(points.back().score == at_b.score);
 
-    const auto line = run(5, 0, 1);
-    REQUIRE(line.size() == 5);
-    for (size_t i = 0; i < 5; ++i) CHECK(line[i].lambda == static_cast<double>(i) / 4);
-    CHECK(line.front().loss == at_a.loss);
-    CHECK(line.front().score == at_a.score);
-    CHECK(line.back().loss == at_b.loss);
-    CHECK(line.back().score == at_b.score);
-    scratch->state().lerp(a->state(), b->state(), 0.25);
-    CHECK(line[1].loss == set.evaluate(*scratch).loss);
-
-    const auto same = interpolate(*scratch, a->state(), a->state(), set, 3, 0, 1, *session);
-    for (const InterpolationPoint& point : same) {
+    for (const auto& point : interpolate(line.sweep, line.a->state(), line.a->state(), 3, 0, 1)) {
       CHECK(point.loss == doctest::Approx(at_a.loss).epsilon(1e-5));
     }
-    CHECK(run(2, 0, 1).size() == 2);
+    CHECK(interpolate(line.sweep, line.a->state(), line.b->state(), 2, 0, 1).size() == 2);
   }
 }
 
 TEST_CASE("interpolate: lambda is exactly 0 and 1 wherever the grid meets them") {
-  const auto session = small_session();
-  const auto a = lively_network("fixup_resnet8", session->stream, 1),
-             b = lively_network("fixup_resnet8", session->stream, 2),
-             scratch = small_network("fixup_resnet8", session->stream);
-  EvaluationSet set(tiny_set(4, 8, 3), {.batch_size = 4}, *session);
-  const Evaluation at_a = set.evaluate(*a), at_b = set.evaluate(*b);
+  Line line("fixup_resnet8", 4);
+  const Evaluation at_a = line.plain(*line.a), at_b = line.plain(*line.b);
   struct Grid {
     int64_t points;
     double low, high;
@@ -81,12 +101,12 @@ TEST_CASE("interpolate: lambda is exactly 0 and 1 wherever the grid meets them")
   for (const Grid& grid : {Grid{15, -0.2, 1.2}, Grid{14, -0.1, 1.2}, Grid{12, -0.05, 1.05},
                            Grid{17, -0.3, 1.3}, Grid{7, -1, 2}}) {
     CAPTURE(grid.points);
-    const auto line = interpolate(*scratch, a->state(), b->state(), set, grid.points, grid.low,
-                                  grid.high, *session);
-    CHECK(line.front().lambda == grid.low);
-    CHECK(line.back().lambda == grid.high);
+    const auto points =
+        interpolate(line.sweep, line.a->state(), line.b->state(), grid.points, grid.low, grid.high);
+    CHECK(points.front().lambda == grid.low);
+    CHECK(points.back().lambda == grid.high);
     int zeros = 0, ones = 0;
-    for (const InterpolationPoint& point : line) {
+    for (const InterpolationPoint& point : points) {
       if (point.lambda == 0) {
         ++zeros;
         CHECK(point.loss == at_a.loss);
@@ -103,17 +123,14 @@ TEST_CASE("interpolate: lambda is exactly 0 and 1 wherever the grid meets them")
 }
 
 TEST_CASE("interpolate: bad grids and networks that do not fit") {
-  const auto session = small_session();
-  const auto a = small_network("fixup_resnet8", session->stream),
-             b = small_network("fixup_resnet8", session->stream, 4),
-             scratch = small_network("fixup_resnet8", session->stream);
-  EvaluationSet set(tiny_set(4, 8, 3), {.batch_size = 4}, *session);
+  Line line("fixup_resnet8", 4);
+  const auto other = small_network("fixup_resnet8", line.session->stream, 4);
   auto run = [&](const Network& to, int64_t points, double low, double high) {
     return error_of(
-        [&] { interpolate(*scratch, a->state(), to.state(), set, points, low, high, *session); });
+        [&] { interpolate(line.sweep, line.a->state(), to.state(), points, low, high); });
   };
-  CHECK(contains(run(*a, 1, 0, 1), "--points"));
-  CHECK(contains(run(*a, 3, 1, 1), "--range"));
-  CHECK(contains(run(*a, 3, 1, 0), "--range"));
-  CHECK(contains(run(*b, 3, 0, 1), "fc.weight"));
+  CHECK(contains(run(*line.b, 1, 0, 1), "--points"));
+  CHECK(contains(run(*line.b, 3, 1, 1), "--range"));
+  CHECK(contains(run(*line.b, 3, 1, 0), "--range"));
+  CHECK(contains(run(*other, 3, 0, 1), "fc.weight"));
 }

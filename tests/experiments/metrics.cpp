@@ -32,6 +32,14 @@ TEST_CASE("AUC: not a number when a class is empty") {
   CHECK(std::isnan(roc_auc({}, {})));
 }
 
+TEST_CASE("AUC: not a number when a score is not, as those of a diverged network") {
+  const float nan = std::nanf("");
+  CHECK(std::isnan(roc_auc({1, nan, 3, 2}, {0, 1, 1, 0})));
+  CHECK(std::isnan(roc_auc({nan, nan}, {0, 1})));
+  const float infinite = INFINITY;
+  CHECK(roc_auc({-infinite, infinite, infinite, 2}, {0, 1, 0, 1}) == 0.625);
+}
+
 TEST_CASE("AUC: the share of pairs ranked rightly") {
   RandomStream random(4, RandomPurpose::kNoise);
   std::vector<float> scores;

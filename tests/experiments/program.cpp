@@ -56,8 +56,11 @@ TEST_CASE("program: version, help, and wrong usage") {
   };
   for (const Help& line :
        {Help{"train", "=128"}, Help{"eval", "=200"}, Help{"interpolate", "=21"},
-        Help{"rewind", "=0"}, Help{"distance", "--model"}, Help{"data", "=12"},
-        Help{"report", "dir"}, Help{"paper", "=demo"}, Help{"bench", "=train"}}) {
+        Help{"rewind", "=0"}, Help{"criticality", "=relative"}, Help{"extent", "=0.005"},
+        Help{"distance", "--model"}, Help{"cka", "=256"}, Help{"mistakes", "--out"},
+        Help{"spectrum", "name=path"}, Help{"data", "=12"}, Help{"report", "dir"},
+        Help{"paper", "=demo"}, Help{"curves", "--shard"}, Help{"shuffle", "--dry-run"},
+        Help{"checkpoints", "--preset"}, Help{"bench", "=train"}}) {
     CAPTURE(line.command);
     CHECK(contains(help.out, line.command));
     const ProgramResult of_command = fixture.run({line.command, "--help"});
@@ -154,11 +157,65 @@ TEST_CASE("program: every command on a tiny run, with JSON alone on standard out
   REQUIRE(rewound.size() == 6);  // none, conv1, three blocks, fc
   CHECK(rewound[0]["module"] == "none");
   CHECK(rewound[0]["loss"] == evaluated["loss"]);
+  const auto several = json_of(
+      fixture.run({"rewind", "--run", fixture.path("run"), "--data", fixture.set(), "--to-epoch",
+                   "1,0", "--random-draws", "2", "--out", fixture.path("several"), "--json"}));
+  REQUIRE(several.size() == 1 + 4 * 5);
+  CHECK(several[0]["to"] == "");
+  CHECK(several[0]["draw"].is_null());
+  CHECK(several[1]["to"] == "1");
+  CHECK(several[6]["to"] == "0");
+  CHECK(several[6]["loss"] == rewound[1]["loss"]);
+  for (const int row : {11, 16}) CHECK(several[row]["to"] == "random");
+  CHECK(several[11]["draw"] == 1);
+  CHECK(several[16]["draw"] == 2);
+  CHECK(several[11]["loss"] != several[16]["loss"]);
+  CHECK(several[11]["loss"] != several[6]["loss"]);
+
+  const auto critical = json_of(
+      fixture.run({"criticality", "--run", fixture.path("run"), "--data", fixture.set(),
+                   "--modules", "conv1,fc", "--images", "30", "--distances", "3", "--noise-levels",
+                   "3", "--tolerance", "9", "--out", fixture.path("critical"), "--json"}));
+  CHECK(critical["images"] == 30);
+  CHECK(critical["loss_limit"] >= critical["end_loss"]);
+  CHECK(CsvTable::read(fixture.path("critical/heat.csv")).row_count() == 2 * 2 * 9);
+  CHECK(CsvTable::read(fixture.path("critical/criticality.csv")).row_count() == 4);
+
+  const std::vector<std::string> basin = {"extent",
+                                          "--from",
+                                          fixture.path("run"),
+                                          "--to",
+                                          fixture.path("second"),
+                                          "--data",
+                                          fixture.set(),
+                                          "--step",
+                                          "0.5",
+                                          "--noise-draws",
+                                          "2",
+                                          "--json"};
+  const auto extent = json_of(fixture.run(
+      basin + std::vector<std::string>{"--epsilon", "0.001", "--out", fixture.path("extent")}));
+  const CsvTable extent_line = CsvTable::read(fixture.path("extent/extent.csv"));
+  REQUIRE(extent_line.row_count() == 7);
+  CHECK(*extent_line.number(2, "loss") == evaluated["loss"]);
+  CHECK(*extent_line.number(2, "error") ==
+        doctest::Approx(1 - evaluated["accuracy"].get<double>()));
+  CHECK(extent["condition_1"] == (extent["epsilon"] <= 0.001));
+  CHECK(extent["delta"].is_null() == extent.contains("reason"));
+  CHECK((CsvTable::read(fixture.path("extent/deltas.csv")).row_count() > 0) ==
+        extent["condition_1"]);
+  const ProgramResult same = fixture.run({"extent", "--from", fixture.path("run"), "--to",
+                                          fixture.path("run/checkpoints/last.safetensors"),
+                                          "--data", fixture.set(), "--out", fixture.path("same")});
+  CHECK(same.code == 1);
+  CHECK(contains(same.error, "same weights"));
 
   const auto distance =
       json_of(fixture.run({"distance", fixture.path("run"), fixture.path("second"), "--json"}));
   CHECK(distance[0]["module"] == "all");
   CHECK(distance[0]["distance"] > 0);
+  CHECK(distance[0]["relative"] > 0);
+  CHECK(distance[0]["per_root_parameter"] > 0);
   CHECK(distance.size() == 7);
 
   const auto data = json_of(fixture.run(
@@ -175,6 +232,98 @@ TEST_CASE("program: every command on a tiny run, with JSON alone on standard out
   write_synthetic_results(fixture.path("results"), 3);
   const auto report = json_of(fixture.run({"report", fixture.path("results"), "--json"}));
   CHECK(fs::exists(report["report"].get<std::string>()));
+}
+
+TEST_CASE("program: comparisons of networks, and their folders") {
+  const Fixture fixture;
+  const std::string a = fixture.path("a"), b = fixture.path("b");
+  REQUIRE(fixture.run(fixture.train("a")).code == 0);
+  REQUIRE(fixture.run(fixture.train("b") + std::vector<std::string>{"--seed", "2"}).code == 0);
+
+  const std::vector<std::string> cka = {
+      "cka",   a, b, "--data", fixture.set(), "--batch-size", "6", "--out", fixture.path("cka"),
+      "--json"};
+  const auto similarity = json_of(fixture.run(cka));
+  CHECK(similarity["images"] == 18);  // of 21: the last three make no batch
+  CHECK(similarity["dropped_images"] == 3);
+  CHECK(similarity["batch_size"] == 6);
+  REQUIRE(similarity["modules"].size() == 4);
+  const CsvTable stages = CsvTable::read(fixture.path("cka/cka.csv"));
+  CHECK(stages.columns() == std::vector<std::string>{"module", "cka", "aligned_cka"});
+  REQUIRE(stages.row_count() == 4);
+  CHECK(stages.text(0, "module") == "conv1");
+  CHECK(stages.text(3, "module") == "layer3");
+  CHECK(fs::exists(fixture.path("cka/DONE")));
+  const ProgramResult again = fixture.run(cka);
+  CHECK(contains(again.error, "done already"));
+  CHECK(json_of(again) == similarity);
+  const ProgramResult other = fixture.run(
+      {"cka", b, a, "--data", fixture.set(), "--batch-size", "6", "--out", fixture.path("cka")});
+  CHECK(other.code == 1);
+  CHECK(contains(other.error, "other settings"));
+  CHECK(fixture
+            .run({"cka", a, b, "--data", fixture.set(), "--batch-size", "3", "--out",
+                  fixture.path("small")})
+            .code == 2);
+
+  const auto mistakes = json_of(fixture.run(
+      {"mistakes", a, b, "--data", fixture.set(), "--out", fixture.path("mistakes"), "--json"}));
+  const auto evaluate = [&](const std::string& run) {
+    return json_of(fixture.run({"eval", "--checkpoint", run, "--data", fixture.set(), "--json"}))
+        .at("accuracy")
+        .get<double>();
+  };
+  const CsvTable counts = CsvTable::read(fixture.path("mistakes/mistakes.csv"));
+  REQUIRE(counts.row_count() == 1);
+  CHECK(counts.text(0, "label") == "all");
+  CHECK(*counts.number(0, "items") == 21);
+  const double both = *counts.number(0, "both_wrong"),
+               only_first = *counts.number(0, "only_first_wrong"),
+               only_second = *counts.number(0, "only_second_wrong");
+  CHECK(both + only_first == doctest::Approx(21 * (1 - evaluate(a))).epsilon(1e-12));
+  CHECK(both + only_second == doctest::Approx(21 * (1 - evaluate(b))).epsilon(1e-12));
+  const double mistaken = both + only_first + only_second;
+  REQUIRE(mistaken > 0);
+  CHECK(mistakes["common"].get<double>() == both / 21);
+  CHECK(mistakes["uncommon_of_mistakes"].get<double>() == (only_first + only_second) / mistaken);
+  const CsvTable pictures = CsvTable::read(fixture.path("mistakes/pictures.csv"));
+  CHECK(pictures.columns() ==
+        std::vector<std::string>{"sheet", "position", "index", "true", "first", "second"});
+  CHECK(pictures.row_count() == static_cast<size_t>(mistaken));  // all fit on the sheets
+  for (size_t i = 0; i < pictures.row_count(); ++i) {
+    const std::string sheet = pictures.text(i, "sheet"), truth = pictures.text(i, "true");
+    CHECK((pictures.text(i, "first") != truth) == (sheet != "only_second_wrong"));
+    CHECK((pictures.text(i, "second") != truth) == (sheet != "only_first_wrong"));
+    CHECK(truth == std::to_string(static_cast<int>(*pictures.number(i, "index")) % 3));
+  }
+  for (const auto& [sheet, count] : {std::pair{"both_wrong", both},
+                                     {"only_first_wrong", only_first},
+                                     {"only_second_wrong", only_second}}) {
+    CHECK(fs::exists(fixture.path("mistakes/") + sheet + ".png") == (count > 0));
+  }
+
+  const auto ranks = json_of(
+      fixture.run({"spectrum", "one=" + a, b, "--out", fixture.path("spectrum"), "--json"}));
+  REQUIRE(ranks.size() == 12);  // all, conv1, three blocks, fc, of each
+  CHECK(ranks[0]["network"] == "one");
+  CHECK(ranks[0]["module"] == "all");
+  CHECK(ranks[6]["network"] == b);
+  const CsvTable values = CsvTable::read(fixture.path("spectrum/spectrum.csv"));
+  CHECK(values.columns() == std::vector<std::string>{"network", "module", "index", "value"});
+  CHECK(*values.number(0, "value") == ranks[0]["spectral_norm"].get<double>());
+  // The settings written beside the result run the same analysis.
+  write_file_atomically(fixture.path("again.toml"),
+                        read_file(fixture.path("spectrum/config.toml")));
+  const ProgramResult repeated = fixture.run({"--json", "--config", fixture.path("again.toml"),
+                                              "spectrum", "--out", fixture.path("spectrum")});
+  CHECK(contains(repeated.error, "done already"));
+  CHECK(json_of(repeated) == ranks);
+
+  const auto distance =
+      json_of(fixture.run({"distance", a, b, "--out", fixture.path("distance"), "--json"}));
+  const CsvTable rows = CsvTable::read(fixture.path("distance/distance.csv"));
+  REQUIRE(rows.row_count() == distance.size());
+  CHECK(*rows.number(0, "relative") == distance[0]["relative"].get<double>());
 }
 
 TEST_CASE("program: settings of a file, which the command line overrules") {
@@ -217,6 +366,31 @@ TEST_CASE("program: the config.toml of a run repeats it") {
   check_same_run(fixture.path("run"), fixture.path("repeated"));
   CHECK(read_file(fixture.path("run/config.json")) ==
         read_file(fixture.path("repeated/config.json")));
+
+  // Of an analysis, too.
+  const std::vector<std::string> critical = {"criticality",
+                                             "--run",
+                                             fixture.path("run"),
+                                             "--data",
+                                             fixture.set(),
+                                             "--modules",
+                                             "conv1,fc",
+                                             "--distances",
+                                             "2",
+                                             "--noise-levels",
+                                             "2",
+                                             "--scalar-only",
+                                             "--out",
+                                             fixture.path("critical")};
+  REQUIRE(fixture.run(critical).code == 0);
+  const ProgramResult repeated = fixture.run({"--config", fixture.path("critical/config.toml"),
+                                              "criticality", "--out", fixture.path("critical2")});
+  CAPTURE(repeated.error);
+  REQUIRE(repeated.code == 0);
+  for (const char* name : {"config.json", "criticality.csv", "result.json"}) {
+    CHECK(read_file(fixture.path("critical") + "/" + name) ==
+          read_file(fixture.path("critical2") + "/" + name));
+  }
 }
 
 TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {

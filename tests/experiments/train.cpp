@@ -8,6 +8,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 
+#include "data/image.h"
 #include "engine/checkpoint.h"
 #include "experiments/evaluate.h"
 #include "experiments/model_file.h"
@@ -151,6 +152,79 @@ TEST_CASE("train: what a finished run leaves") {
     CHECK(evaluation.loss == rows[static_cast<size_t>(epoch)].test_loss);
     CHECK(evaluation.score == rows[static_cast<size_t>(epoch)].test_score);
   }
+}
+
+TEST_CASE("train: which epochs are tested, and which checkpoints are kept") {
+  const Fixture fixture;
+  TrainOptions options = fixture.options("run");
+  options.epochs = 5;
+  options.test_every = 2;
+  options.checkpoint_every = 3;
+  const TrainResult result = run(options);
+  CHECK(saved_epochs(options.out) == std::vector<int64_t>{0, 3, 5});
+  REQUIRE(result.epochs.size() == 6);
+  for (const EpochMetrics& row : read_metrics(options.out)) {
+    CAPTURE(row.epoch);
+    const bool tested = row.epoch % 2 == 0 || row.epoch == 5;
+    CHECK(std::isnan(row.test_score) == !tested);
+    CHECK(std::isnan(row.test_loss) == !tested);
+    CHECK_FALSE(std::isnan(row.train_eval_score));
+  }
+  // What is looked at does not change what is trained.
+  TrainOptions other = fixture.options("other");
+  other.epochs = 5;
+  run(other);
+  CHECK(read_file(epoch_checkpoint(options.out, 5)) == read_file(epoch_checkpoint(other.out, 5)));
+  TrainOptions ends = fixture.options("ends");
+  ends.checkpoint_every = 0;
+  run(ends);
+  CHECK(saved_epochs(ends.out) == std::vector<int64_t>{0, 2});
+}
+
+TEST_CASE("train: the seed of the initial weights alone") {
+  const Fixture fixture;
+  const auto first = fixture.options("first");  // seed 5
+  auto second = fixture.options("second");
+  second.seed = second.data.seed = 6;
+  second.init_seed = 5;
+  auto third = fixture.options("third");
+  third.seed = third.data.seed = 6;
+  for (const TrainOptions& options : {first, second, third}) run(options);
+  auto bytes = [](const TrainOptions& options, int64_t epoch) {
+    const auto session = small_session();
+    const auto network = load_network(epoch_checkpoint(options.out, epoch), "", session->stream);
+    const auto* values = static_cast<const float*>(network->state().flat_values());
+    return std::vector<float>(values, values + network->state().flat_size());
+  };
+  CHECK(bytes(first, 0) == bytes(second, 0));
+  CHECK(bytes(first, 0) != bytes(third, 0));
+  CHECK(bytes(first, 2) != bytes(second, 2));  // another order of the images
+}
+
+TEST_CASE("train: shuffled images, in training and in evaluation") {
+  const Fixture fixture;
+  const TrainOptions plain = fixture.options("plain");
+  TrainOptions blocks = fixture.options("blocks"), whole = fixture.options("whole"),
+               pixels = fixture.options("pixels"), other = fixture.options("other");
+  blocks.block_shuffle = other.block_shuffle = 2;
+  whole.block_shuffle = 8;  // one block: the image as it is
+  pixels.pixel_shuffle = true;
+  other.shuffle_seed = 1235;
+  const double loss = run(plain).epochs.back().test_loss;
+  CHECK(run(whole).epochs.back().test_loss == loss);
+  const double of_blocks = run(blocks).epochs.back().test_loss;
+  CHECK(of_blocks != loss);
+  CHECK(run(other).epochs.back().test_loss != of_blocks);
+  CHECK(run(pixels).epochs.back().test_loss != loss);
+  const auto session = small_session();
+  const auto network = load_network(blocks.out, "", session->stream);
+  EvaluationSet set(data::load_data(blocks.data).test,
+                    {.batch_size = 21, .block_size = 2, .shuffle_seed = 1234}, *session);
+  CHECK(set.evaluate(*network).loss == of_blocks);
+  TrainOptions wrong = fixture.options("wrong");
+  wrong.block_shuffle = 3;
+  CHECK(error_of([&] { run(wrong); }) != "");
+  CHECK_FALSE(fs::exists(wrong.out));
 }
 
 TEST_CASE("train: learns what can be learnt") {
@@ -444,6 +518,38 @@ TEST_CASE("train: fine-tuning takes over all but fc, for another number of class
     const auto end = load_network(options.out, "", stream);
     CHECK_FALSE(same_values(start->state(), end->state()));
   }
+}
+
+TEST_CASE("train: images that are seen twice in training are evaluated once") {
+  const TemporaryFolder folder;
+  std::string csv = "Path,Cardiomegaly,Edema,Consolidation,Atelectasis,Pleural Effusion\n";
+  const auto pixels = noise_pixels(40, 16);
+  for (int i = 0; i < 40; ++i) {
+    const std::string name = concat(i, ".png");
+    data::write_png((folder.path / name).string(), &pixels[static_cast<size_t>(i) * 16 * 16 * 3],
+                    16, 16);
+    csv += concat(name, ",", i % 2, ",", i / 2 % 2, ",", i / 4 % 2, ",", i / 8 % 2, ",", i % 3 / 2,
+                  "\n");
+  }
+  write_file_atomically(folder.path / "train.csv", csv);
+  write_file_atomically(folder.path / "valid.csv", csv);
+  TrainOptions options = tiny_options(folder.path, folder.path / "run");
+  options.data.spec = "chexpert:" + folder.path.string();
+  options.data.image_size = 16;
+  options.data.train_size = options.data.test_size = 20;
+  options.epochs = 1;
+  options.mixup = 0;
+  options.train_eval_size = 0;
+  const EpochMetrics start = run(options).epochs[0];
+  const auto session = small_session();
+  const auto network = load_network(epoch_checkpoint(options.out, 0), "", session->stream);
+  const data::DataSplits splits = data::load_data(options.data);
+  REQUIRE(splits.train->size() > splits.train_evaluation->size());
+  const auto loss_on = [&](std::shared_ptr<const data::Dataset> images) {
+    return EvaluationSet(std::move(images), {.batch_size = 100}, *session).evaluate(*network).loss;
+  };
+  CHECK(start.train_eval_loss == loss_on(splits.train_evaluation));
+  CHECK(start.train_eval_loss != loss_on(splits.train));
 }
 
 TEST_CASE("train: a loss that is no number is an error that names the epoch") {
