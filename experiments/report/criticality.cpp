@@ -192,7 +192,8 @@ Figure values_figure(const std::string& target, const Both& both,
       LineSeries series{fmt::format("{}, {}", kind.name, path_name), here, {}, {}, {}, {}};
       for (std::size_t m = 0; m < modules.size(); ++m) {
         const auto value = found->second.values.find({modules[m], path});
-        if (value == found->second.values.end() || value->second <= 0) continue;
+        if (value == found->second.values.end()) continue;
+        // The logarithm of 0, as an infinite value, is not finite: the line is interrupted there.
         series.x.push_back(static_cast<double>(m));
         series.y.push_back(std::log10(value->second));
       }
