@@ -1,8 +1,6 @@
 // Fine-tuning from intermediate checkpoints of pre-training. Paper, section 3.5, Figure 7.
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "experiments/report/claims_runs.h"
 #include "experiments/report/measures.h"
 #include "experiments/report/sections.h"
@@ -118,7 +116,6 @@ void add_target(Results& results, Section& section, const Target& target, const 
       metric, "Training speed by checkpoint on " + target.name, "Pre-training epoch",
       fmt::format("{}: {}", target.name, axis_label("Mean training", metric)));
   CsvTable csv({"epoch", "measure", "mean", "lower", "upper", "n"});
-  const auto cell = [](double value) { return std::isnan(value) ? "" : csv_number(value); };
   LineSeries lines[2] = {{"P-T", kFinetuneStyle, {}, {}, {}, {}},
                          {"P-T", kFinetuneStyle, {}, {}, {}, {}}};
   for (const auto& [epoch, runs] : sweep.runs) {
@@ -135,8 +132,8 @@ void add_target(Results& results, Section& section, const Target& target, const 
       line.y.push_back(shown(metric, interval.mean));
       line.lower.push_back(shown(metric, interval.lower));
       line.upper.push_back(shown(metric, interval.upper));
-      csv.add_row({std::to_string(epoch), measure == 0 ? "test" : "speed", cell(interval.mean),
-                   cell(interval.lower), cell(interval.upper), std::to_string(interval.n)});
+      csv.add_row({std::to_string(epoch), measure == 0 ? "test" : "speed", csv_cell(interval.mean),
+                   csv_cell(interval.lower), csv_cell(interval.upper), std::to_string(interval.n)});
     }
   }
   const Link link = write_figure_table(results.folder, "checkpoints-" + target.name, csv);

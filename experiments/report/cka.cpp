@@ -46,13 +46,7 @@ std::optional<Similarity> find_similarity(Folder& folder, const std::string& tar
       }
       found = std::move(similarity);
     });
-    const std::string result = "analyses/" + analysis + "/result.json";
-    if (found && folder.exists(result)) {
-      folder.attempt(result, [&] {
-        const auto numbers = folder.numbers(result);
-        if (const auto n = numbers.find("images"); n != numbers.end()) found->images = n->second;
-      });
-    }
+    if (found) found->images = folder.result_number(analysis, "images");
   }
   return found;
 }
@@ -138,7 +132,7 @@ void write_cka(Results& results, Section& section) {
         "Table 1\u2019s values near 0 do not fit CKA between images, which is well above 0 for any "
         "two trained networks: the paper may have computed something else. So compare the order "
         "of the pairs, not the values. The second measure, with images and channels exchanged, "
-        "depends on the order of the channels and is near 0 for networks that began at different "
+        "depends on the order of the channels and is lower for networks that began at different "
         "random weights.");
   }
   const auto cka = [&](const Target& target, const char* pair) {
@@ -197,9 +191,9 @@ void write_cka(Results& results, Section& section) {
           const Similarity& s = measured->second;
           for (std::size_t i = 0; i < s.cka.size(); ++i) {
             if (s.cka[i].module != table.header[m]) continue;
-            cell.text = fmt::format("{:.3f}", s.cka[i].value);
+            cell.text = display(s.cka[i].value, 3);
             if (!std::isnan(s.aligned[i].value)) {
-              cell.note = fmt::format("aligned {:.3f}", s.aligned[i].value);
+              cell.note = "aligned " + display(s.aligned[i].value, 3);
             }
           }
         }

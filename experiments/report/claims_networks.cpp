@@ -99,8 +99,9 @@ const char* const kFeaturesRule =
     "than 0.01 in every stage; not reproduced if it lies below one of them by more than 0.01 in "
     "some stage; else not enough data. The verdict rests on CKA between images, the measure the "
     "paper names. The channel-aligned similarity shown beside it is nearer to the paper\u2019s "
-    "near-zero values, but is low for any two networks with different random starts, whatever they "
-    "learned, so a verdict on it would say nothing. One pair of each kind is measured.";
+    "near-zero values, but is lower for any two networks with different random starts, whatever "
+    "they "
+    "learned, so a verdict on it would say little. One pair of each kind is measured.";
 
 Judgement judge_features(std::span<const ModuleValue> finetune, std::span<const ModuleValue> mixed,
                          std::span<const ModuleValue> randinit) {

@@ -35,6 +35,7 @@ struct Criticality {
   std::map<std::pair<std::string, std::string>, double> values;  // by module and path
   std::map<std::pair<std::string, std::string>, Heat> heats;
   std::map<std::string, double> network;  // by path; infinite where a module's is
+  std::optional<double> images;           // training images it was measured on
 
   std::vector<ModuleValue> by_module(const std::string& path) const {
     std::vector<ModuleValue> all;
@@ -116,6 +117,7 @@ std::optional<Criticality> find_criticality(Folder& folder, const std::string& t
     any = any || read;
   }
   if (!any) return std::nullopt;
+  criticality.images = folder.result_number(analysis, "images");
   return criticality;
 }
 
@@ -190,7 +192,8 @@ Figure values_figure(const std::string& target, const Both& both,
       LineSeries series{fmt::format("{}, {}", kind.name, path_name), here, {}, {}, {}, {}};
       for (std::size_t m = 0; m < modules.size(); ++m) {
         const auto value = found->second.values.find({modules[m], path});
-        if (value == found->second.values.end() || value->second <= 0) continue;
+        if (value == found->second.values.end()) continue;
+        // The logarithm of 0, as an infinite value, is not finite: the line is interrupted there.
         series.x.push_back(static_cast<double>(m));
         series.y.push_back(std::log10(value->second));
       }
@@ -230,16 +233,21 @@ void write_criticality(Results& results, Section& section) {
       }
     }
   }
+  std::vector<std::string> images;
+  for (const auto& [target, both] : all) {
+    const std::optional<double> count = both.begin()->second.images;
+    if (count) images.push_back(fmt::format("{} of {}", *count, target));
+  }
   if (all.empty()) {
     section.not_run("Module criticality.");
   } else {
     section.lead(
         "Run here",
-        fmt::format("{}; one network of each kind, loss on training images. The "
+        fmt::format("{}; one network of each kind, loss on training images{}. The "
                     "criticality of a module is the least \u03b1\u00b2 d\u00b2 / "
                     "\u03c3\u00b2 over the settings (share \u03b1 of the way d from start "
                     "to end value, noise \u03c3) at which the loss stays within its limit.",
-                    results.source_model));
+                    results.source_model, images.empty() ? "" : " (" + enumerate(images) + ")"));
   }
   const auto values = [&](const Target& target, const char* kind) {
     const auto found = all.find(target.name);
@@ -262,7 +270,8 @@ void write_criticality(Results& results, Section& section) {
       [&](const Target& target) { return judge_criticality_depth(values(target, "finetune")); },
       [](const Target&) { return std::string(); }));
 
-  std::vector<Figure> scalars, maps;
+  std::vector<Figure> scalars;
+  std::vector<std::vector<Figure>> maps;  // by target
   for (const Target& target : results.targets) {
     const auto both = all.find(target.name);
     if (both == all.end()) {
@@ -311,12 +320,13 @@ void write_criticality(Results& results, Section& section) {
       section.table(table);
       scalars.push_back(values_figure(target.name, both->second, modules));
     }
+    std::vector<Figure>& here = maps.emplace_back();
     for (const std::string& module : modules) {
-      if (auto map = map_of(target.name, module, both->second)) maps.push_back(std::move(*map));
+      if (auto map = map_of(target.name, module, both->second)) here.push_back(std::move(*map));
     }
   }
   section.figures(scalars);
-  section.figures(maps);
+  for (const std::vector<Figure>& here : maps) section.figures(here);
 }
 
 }  // namespace basin::report

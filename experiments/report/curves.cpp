@@ -1,7 +1,6 @@
 // Learning curves: does transfer help, and how fast? Paper, section 3.1, Figure 2.
 #include <fmt/format.h>
 
-#include <cmath>
 #include <tuple>
 
 #include "experiments/report/claims_runs.h"
@@ -93,11 +92,11 @@ void add_claims(const Results& results, Section& section) {
 Link write_curves_table(Folder& folder, const std::string& name, const Curve& finetune,
                         const Curve& randinit) {
   CsvTable table({"kind", "epoch", "mean", "lower", "upper", "n"});
-  const auto cell = [](double value) { return std::isnan(value) ? "" : csv_number(value); };
   const auto append = [&](const char* kind, const Curve& curve) {
     for (std::size_t i = 0; i < curve.epoch.size(); ++i) {
       table.add_row({kind, csv_number(curve.epoch[i]), csv_number(curve.mean[i]),
-                     cell(curve.lower[i]), cell(curve.upper[i]), std::to_string(curve.n[i])});
+                     csv_cell(curve.lower[i]), csv_cell(curve.upper[i]),
+                     std::to_string(curve.n[i])});
     }
   };
   append("finetune", finetune);
@@ -245,7 +244,8 @@ void add_rates(const Results& results, Section& section) {
   section.table(table);
 }
 
-std::vector<Figure> final_figures(const Results& results) {
+std::vector<Figure> final_figures(Results& results) {
+  CsvTable table({"target", "kind", "mean", "lower", "upper", "n"});
   std::map<Metric, BarChart> charts;
   for (const Target& target : results.targets) {
     const Metric metric = metric_of(target);
@@ -263,9 +263,14 @@ std::vector<Figure> final_figures(const Results& results) {
       chart.series[s].values.push_back(shown(metric, interval.mean));
       chart.series[s].lower.push_back(shown(metric, interval.lower));
       chart.series[s].upper.push_back(shown(metric, interval.upper));
+      table.add_row({target.name, s == 0 ? "finetune" : "randinit", csv_cell(interval.mean),
+                     csv_cell(interval.lower), csv_cell(interval.upper),
+                     std::to_string(interval.n)});
     }
   }
   std::vector<Figure> figures;
+  if (charts.empty()) return figures;
+  const Link link = write_figure_table(results.folder, "final", table);
   for (auto& [metric, chart] : charts) {
     chart.description = "Final test performance of P-T and RI-T by target";
     chart.value_label = axis_label("Final test", metric);
@@ -273,8 +278,8 @@ std::vector<Figure> final_figures(const Results& results) {
     chart.decimals = chart_decimals(metric);
     figures.push_back({bar_chart(chart),
                        "Final test performance by target: mean over runs; whisker: 95 % confidence "
-                       "interval of the mean. The numbers are those of the first table.",
-                       {}});
+                       "interval of the mean.",
+                       {link}});
   }
   return figures;
 }

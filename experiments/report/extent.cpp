@@ -22,7 +22,7 @@ struct Extended {
   std::vector<double> lambda, error;
   std::vector<double> delta, per_coordinate, noise, extrapolation;
   BasinExtent basin;
-  std::optional<double> lambda_low, lambda_high, mean_loss;
+  std::optional<double> lambda_low, lambda_high, mean_loss, images;
 };
 
 std::optional<double> find_number(const std::map<std::string, double>& numbers, const char* key) {
@@ -58,6 +58,7 @@ Extended read_extent(const Folder& folder, const std::string& analysis, const st
   extended.lambda_low = find_number(numbers, "lambda_low");
   extended.lambda_high = find_number(numbers, "lambda_high");
   extended.mean_loss = find_number(numbers, "mean_loss");
+  extended.images = find_number(numbers, "images");
   return extended;
 }
 
@@ -177,7 +178,7 @@ void write_extent(Results& results, Section& section) {
       "parameters, and grows with their number.";
   table.header = {"Target and pair",   "\u03b5",     "\u03b4",
                   "Stretch of \u03bb", "Mean error", "Paper"};
-  std::vector<Figure> figures;
+  std::vector<std::vector<Figure>> figures;  // by target
   for (const Target& target : results.targets) {
     const auto found = all.find(target.name);
     if (found == all.end()) {
@@ -204,21 +205,20 @@ void write_extent(Results& results, Section& section) {
           delta.note = fmt::format("{:.3g} per parameter", e.per_coordinate[i]);
         }
       }
-      table.rows.push_back({{name, ""},
+      table.rows.push_back({{name, e.images ? fmt::format("{} images", *e.images) : ""},
                             {fmt::format("{:.4f}", e.basin.epsilon), ""},
                             delta,
                             {e.lambda_low && e.lambda_high
-                                 ? fmt::format("{:.2f} to {:.2f}", *e.lambda_low, *e.lambda_high)
+                                 ? display(*e.lambda_low, 2) + " to " + display(*e.lambda_high, 2)
                                  : "",
                              ""},
                             {e.mean_loss ? fmt::format("{:.1f} %", 100 * *e.mean_loss) : "", ""},
                             reference});
     }
-    const std::vector<Figure> more = figures_of(target.name, found->second);
-    figures.insert(figures.end(), more.begin(), more.end());
+    figures.push_back(figures_of(target.name, found->second));
   }
   section.table(table);
-  section.figures(figures);
+  for (const std::vector<Figure>& here : figures) section.figures(here);
 }
 
 }  // namespace basin::report

@@ -43,7 +43,8 @@ using Lines = std::map<std::string, Interpolation>;  // by kind
 // reader must know.
 void read_result(const Folder& folder, const std::string& file, Interpolation& line) {
   const auto result = folder.numbers(file);
-  if (const auto images = result.find("images"); images != result.end() && images->second >= 1) {
+  if (const auto images = result.find("images");
+      images != result.end() && images->second >= 1 && images->second < 1e15) {
     line.images = static_cast<std::int64_t>(images->second);
   }
   const auto compare = [&](const char* key, double computed) {
@@ -89,10 +90,13 @@ Lines find_lines(Folder& folder, const std::string& target) {
   return lines;
 }
 
-// Both ends are one network: no weight changes along the line, and the loss by rounding only.
+// Both ends are one network: they measure the same, and in between the loss differs by rounding
+// only.
 bool is_one_network(const Interpolation& line) {
   const auto [least, most] = std::minmax_element(line.loss.begin(), line.loss.end());
-  return *most - *least <= 1e-6 * std::abs(*most);
+  return line.loss.front() == line.loss.back() &&
+         line.performance.front() == line.performance.back() &&
+         *most - *least <= 1e-6 * std::abs(*most);
 }
 
 struct Charts {
@@ -123,7 +127,7 @@ void add_line(Charts& charts, const std::string& name, int style, const Interpol
 std::vector<TableCell> row_of(const std::string& name, const Interpolation& line,
                               const std::string& paper) {
   return {
-      {name, ""},
+      {name, line.images ? fmt::format("{} images", *line.images) : ""},
       {fmt::format("{} and {}", format_performance(line.metric, line.performance.front()),
                    format_performance(line.metric, line.performance.back())),
        ""},
@@ -265,7 +269,7 @@ void write_interpolate(Results& results, Section& section) {
   across.caption =
       "Between P-T of two domains, evaluated on the first: shown without a verdict, for we know of "
       "no figure of the paper.";
-  std::vector<Figure> figures;
+  std::vector<std::vector<Figure>> figures;  // by target
   for (const Target& target : results.targets) {
     const Lines& lines = all[target.name];
     if (lines.empty()) {
@@ -300,13 +304,14 @@ void write_interpolate(Results& results, Section& section) {
       add_line(domains, name, style++, line);
       across.rows.push_back(row_of(name, line, kNoPaperFigure));
     }
-    add_figures(figures, target.name, "between two networks", main);
-    add_figures(figures, target.name, "between best (*) and last checkpoints", best);
-    add_figures(figures, target.name, "between its P-T and that of another domain", domains);
+    std::vector<Figure>& here = figures.emplace_back();
+    add_figures(here, target.name, "between two networks", main);
+    add_figures(here, target.name, "between best (*) and last checkpoints", best);
+    add_figures(here, target.name, "between its P-T and that of another domain", domains);
   }
   section.table(table);
   section.table(across);
-  section.figures(figures);
+  for (const std::vector<Figure>& here : figures) section.figures(here);
 }
 
 }  // namespace basin::report

@@ -5,9 +5,9 @@
 
 #include <cmath>
 
-namespace basin::report {
+#include "engine/files.h"
 
-namespace fs = std::filesystem;
+namespace basin::report {
 
 std::vector<double> performances(const std::vector<Run>& runs) {
   std::vector<double> values;
@@ -151,9 +151,13 @@ void add_series(LineChart& chart, LineSeries series) {
   if (!series.x.empty()) chart.series.push_back(std::move(series));
 }
 
+std::string csv_cell(double value) {
+  return std::isnan(value) ? std::string() : csv_number(value);
+}
+
 Link write_figure_table(Folder& folder, const std::string& name, const CsvTable& table) {
   const std::string file = "figures/" + name + ".csv";
-  fs::create_directories(folder.root() / "figures");
+  create_folders(folder.root() / "figures");
   table.write(folder.root() / file);
   return {name + ".csv", file};
 }

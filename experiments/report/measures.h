@@ -72,6 +72,8 @@ LineChart performance_chart(Metric metric, std::string description, std::string 
                             std::string y_label);
 // Adds the series unless it has no point.
 void add_series(LineChart& chart, LineSeries series);
+// The number as a cell; empty for NaN.
+std::string csv_cell(double value);
 // Writes figures/`name`.csv and returns the link to it.
 Link write_figure_table(Folder& folder, const std::string& name, const CsvTable& table);
 

@@ -28,8 +28,8 @@ struct Mistakes {
 std::int64_t count(const CsvTable& table, std::size_t row, const char* column,
                    const std::string& file) {
   const double value = required(table, row, column, file);
-  BASIN_CHECK(value >= 0, file, ": row ", row + 1, " has ", value, " ", column,
-              "; a count cannot be negative");
+  BASIN_CHECK(value >= 0 && value < 1e15, file, ": row ", row + 1, " has ", value, " ", column,
+              "; that is no count");
   return static_cast<std::int64_t>(value);
 }
 

@@ -86,23 +86,18 @@ footer { margin-top: 56px; padding-top: 12px; border-top: 1px solid var(--line);
   nav { display: none; }
   h2 { margin-top: 24pt; break-after: avoid; }
   h3 { break-after: avoid; }
-  .figures { grid-template-columns: 1fr 1fr; }
+  .figures { grid-template-columns: 1fr 1fr; gap: 16px 20px; }
+  table, .finding, .rule { font-size: 8.5pt; }
+  th, td { padding: 3px 8px 3px 0; }
+  .claim { padding: 8px 12px; margin: 8px 0; }
+  .finding { grid-template-columns: 6.5em 8em minmax(0, 1.25fr) minmax(0, 1fr); gap: 1px 10px; padding: 4px 0; }
+  .badge { font-size: 7pt; padding: 1px 6px; }
+  .verdicts tbody th { min-width: 24em; }
   .scroll { overflow: visible; }
   tr { break-inside: avoid; }
   .badge, .note { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 )css";
-
-std::string links(const std::vector<Link>& all) {
-  if (all.empty()) return "";
-  std::string html = " <span class=\"data\">Data: ";
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    if (i > 0) html += ", ";
-    html += fmt::format(R"(<a href="{}">{}</a>)", encode_url(all[i].target),
-                        escape_markup(all[i].text));
-  }
-  return html + ".</span>";
-}
 
 const char* badge_class(Verdict verdict) {
   switch (verdict) {
@@ -134,6 +129,16 @@ std::string prose(std::string_view text) {
     }
   }
   return escape_markup(bound);
+}
+
+std::string links(const std::vector<Link>& all) {
+  if (all.empty()) return "";
+  std::string html = " <span class=\"data\">Data: ";
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i > 0) html += ", ";
+    html += fmt::format(R"(<a href="{}">{}</a>)", encode_url(all[i].target), prose(all[i].text));
+  }
+  return html + ".</span>";
 }
 
 std::string badge(Verdict verdict) {

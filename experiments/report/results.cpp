@@ -226,6 +226,17 @@ std::optional<std::string> Folder::analysis_file(const std::string& analysis,
   return file;
 }
 
+std::optional<double> Folder::result_number(const std::string& analysis, const std::string& key) {
+  const auto file = analysis_file(analysis, "result.json");
+  std::optional<double> value;
+  if (!file) return value;
+  attempt(*file, [&] {
+    const auto all = numbers(*file);
+    if (const auto found = all.find(key); found != all.end()) value = found->second;
+  });
+  return value;
+}
+
 double required(const CsvTable& table, std::size_t row, const char* column,
                 const std::string& file) {
   const std::optional<double> value = table.number(row, column);

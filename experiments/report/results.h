@@ -52,6 +52,9 @@ class Folder {
   std::optional<std::string> analysis_file(const std::string& analysis,
                                            const std::string& name) const;
 
+  // A number of the analysis's result.json; nothing where the file or the number is not there.
+  std::optional<double> result_number(const std::string& analysis, const std::string& key);
+
  private:
   std::filesystem::path root_;
   std::set<std::string> problems_;

@@ -229,14 +229,13 @@ void write_rewind(Results& results, Section& section) {
         return judge_classifier(metric(target), scores(target, "finetune"));
       },
       on_chexpert("fc \u22120.041; next layer4.2, \u22120.024")));
-  std::vector<Figure> figures;
   for (const Target& target : results.targets) {
     const auto both = all.find(target.name);
     if (both == all.end()) {
       if (!all.empty()) section.not_run("Rewinding on " + target.name + ".");
       continue;
     }
-    figures.push_back(bars_of(target.name, both->second));
+    std::vector<Figure> figures = {bars_of(target.name, both->second)};
     for (const Kind& kind : kKinds) {
       const auto found = both->second.find(kind.kind);
       if (found == both->second.end()) {
@@ -245,8 +244,8 @@ void write_rewind(Results& results, Section& section) {
       }
       if (const auto map = map_of(target.name, kind, found->second)) figures.push_back(*map);
     }
+    section.figures(figures);
   }
-  section.figures(figures);
   add_paper_table(results, section);
 }
 

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <cmath>
 
 #include "experiments/report/claims_runs.h"
 #include "experiments/report/measures.h"
@@ -176,12 +175,12 @@ struct Summary {
 Link write_summary(Folder& folder, const std::string& target, const std::vector<Setting>& settings,
                    const Summary& summary) {
   CsvTable table({"shuffle", "measure", "kind", "mean", "lower", "upper", "n"});
-  const auto cell = [](double value) { return std::isnan(value) ? "" : csv_number(value); };
   const auto add = [&](const char* measure, const char* kind,
                        const std::vector<MeanInterval>& values) {
     for (std::size_t i = 0; i < settings.size(); ++i) {
-      table.add_row({settings[i].shuffle, measure, kind, cell(values[i].mean),
-                     cell(values[i].lower), cell(values[i].upper), std::to_string(values[i].n)});
+      table.add_row({settings[i].shuffle, measure, kind, csv_cell(values[i].mean),
+                     csv_cell(values[i].lower), csv_cell(values[i].upper),
+                     std::to_string(values[i].n)});
     }
   };
   add("test", "finetune", summary.finetune);
@@ -289,6 +288,32 @@ void add_paper_table(const Results& results, Section& section) {
   section.table(table);
 }
 
+// The drops of the paper's Figure 3, to be looked at beside ours.
+void add_paper_figure(const Results& results, Section& section) {
+  LineChart chart;
+  chart.description = "Relative drop by block size in the paper";
+  chart.x_label = "Block size, images of side 224";
+  chart.y_label = "Paper: Relative drop (%)";
+  chart.decimals = 0;
+  chart.y_floor = 0;
+  int style = 0;
+  for (const Target& target : results.targets) {
+    LineSeries series{"", style++, {}, {}, {}, {}};
+    for (const PaperShuffle& row : paper_shuffle(target.name)) {
+      if (chart.series.empty()) chart.x_categories.push_back(row.block);
+      series.x.push_back(static_cast<double>(series.x.size()));
+      series.y.push_back(row.drop);
+    }
+    if (!series.x.empty()) series.name = paper_numbers(target.name)->name;
+    add_series(chart, std::move(series));
+  }
+  if (chart.series.empty()) return;
+  section.figures({{line_chart(chart),
+                    "The paper\u2019s relative drops (Figure 3). *: pixels and channels shuffled; "
+                    "224: unshuffled.",
+                    {}}});
+}
+
 std::string drop_range(const std::string& target) {
   const std::span<const PaperShuffle> rows = paper_shuffle(target);
   if (rows.empty()) return "";
@@ -323,7 +348,8 @@ void write_shuffle(Results& results, Section& section) {
   if (planned > 0) {
     section.lead("Run here",
                  fmt::format("{}, no augmentation; one fixed permutation per seed for training and "
-                             "test images; {} of {} runs done, {} of training.",
+                             "test images, of blocks or (pixels) of all pixels and channels; {} of "
+                             "{} runs done, {} of training.",
                              results.source_model, done, planned, duration(seconds)));
   } else {
     section.not_run("Training on shuffled images.");
@@ -382,6 +408,7 @@ void write_shuffle(Results& results, Section& section) {
     }
     add_target(results, section, target, settings[target.name]);
   }
+  add_paper_figure(results, section);
   add_paper_table(results, section);
 }
 

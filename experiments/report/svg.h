@@ -12,6 +12,9 @@ namespace basin::report {
 // `text` with the characters escaped that XML and HTML give a meaning to.
 std::string escape_markup(std::string_view text);
 
+// A number for a reader: fixed decimals and a true minus sign.
+std::string display(double value, int decimals);
+
 // How a line chart shows the spread of a series.
 enum class Spread { kBand, kErrorBars };
 

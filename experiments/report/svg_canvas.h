@@ -28,9 +28,6 @@ const Style& style_of(int index);
 
 double text_width(std::string_view text);
 
-// A number for a reader: fixed decimals and a true minus sign.
-std::string display(double value, int decimals);
-
 struct Axis {
   double from, to;  // the values at the ends
   double step;      // between ticks
