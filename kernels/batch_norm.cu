@@ -6,11 +6,15 @@
 //
 // Statistics: the mean of a chunk, then the sum of squares around it (the chunk comes from cache
 // the second time), to `partials` in double; a second kernel merges the chunks of a channel by
-// Chan's formula, eight threads in an order that depends on their number, and the eight in order.
-// Reads x once from memory. Forward: y = [relu]((x - mean)*inverse_std*weight + bias [+ residual]).
-// Reads x and the residual, writes y. Backward: sums of dz and dz*xhat of a chunk to `partials`; a
-// second kernel adds the chunks up, in a fixed order; a third writes dx and dresidual. Reads x, dy
-// and y twice, writes dx and dresidual: 5 passes and 2 of y.
+// Chan's formula: eight threads take every eighth chunk, and the eight are merged in order. Reads x
+// once from memory.
+//
+// Forward: y = [relu]((x - mean)*inverse_std*weight + bias [+ residual]). Reads x and the residual,
+// writes y.
+//
+// Backward: sums of dz and dz*xhat of a chunk to `partials`; a second kernel adds the chunks up in
+// the same way; a third writes dx and dresidual. Reads x, dy and y twice, writes dx and dresidual:
+// 6 passes, and 2 of y.
 #include "kernels/batch_norm.h"
 
 #include "kernels/reduce.h"

@@ -2,9 +2,12 @@
 //
 // Elementwise kernels: a thread takes vectors of 16 bytes, a grid apart. Each element is written by
 // one thread, so nothing depends on order. Byte floors: bytes() of each call.
+//
 // Column sums: a block of 32 columns x 8 rows; each thread adds up every eighth row of a column,
-// and the eight sums are added in order. Reads x once. Squared distances: one block for each
-// segment; its threads' sums are added by block_sum. Reads a and b once.
+// and the eight sums are added in order. Reads x once.
+//
+// Squared distances: one block for each segment; its threads' sums are added by block_sum. Reads a
+// and b once.
 #include "kernels/elementwise.h"
 
 #include "kernels/random.h"

@@ -3,10 +3,12 @@
 //
 // Softmax cross entropy: a warp takes a row; its lanes take every 32nd class, for the largest
 // logit, the sum of exponentials, and then the gradient. The loss is a second kernel of one block,
-// whose warps take every 32nd row and add up their losses in order; the block's sums are added by
-// block_sum. Reads logits and targets three times each (from cache but for the first), writes
-// dlogits once.
+// whose eight warps take every eighth row and add up their losses in order; the sums of the warps
+// are added by block_sum. Reads logits and targets three times each (from cache but for the first),
+// writes dlogits once.
+//
 // Sigmoid cross entropy: gradients element by element; the loss in one block, thread by thread.
+//
 // ArgMax: a warp takes a row.
 #include "kernels/loss.h"
 

@@ -4,7 +4,9 @@
 // input backward. Backward gathers: it looks at the up to four windows that a pixel lies in, so no
 // two threads write one element and the order of its sum is fixed. Forward reads x (its 9/4 uses of
 // a pixel mostly from cache) and writes y and the index; backward reads dy and the index, writes
-// dx. Average pooling: forward, a block of 32 channels x 8 pixels for each image; each thread adds
+// dx.
+//
+// Average pooling: forward, a block of 32 channels x 8 pixels for each image; each thread adds
 // up every eighth pixel, and the eight sums are added in order. Reads x once. Backward, a thread
 // takes a vector of channels of a pixel. Writes dx once.
 #include "kernels/pool.h"

@@ -5,6 +5,7 @@
 #include <mutex>
 #include <numeric>
 #include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -83,8 +84,8 @@ class Worker {
   // Of the last job, when it is done.
   Fault fault;                // rule null: none
   uint64_t faulty_block = 0;  // linear
-  int64_t switches = 0;       // of all jobs
-  std::string problem;        // of the host: no memory
+  int64_t switches = 0;
+  std::string problem;  // of the host: no memory
 
  private:
   void serve() {
@@ -109,6 +110,7 @@ class Worker {
   void run(BlockRunner& runner, const Job& job) {
     fault = {};
     problem.clear();
+    const int64_t switches_before = runner.switches();
     const dim3 grid = job.request->grid;
     bool begun = false;
     for (uint64_t turn = 0; turn < job.blocks; ++turn) {
@@ -125,7 +127,7 @@ class Worker {
         break;
       }
     }
-    switches = runner.switches();
+    switches = runner.switches() - switches_before;
   }
 
   const int number_;
@@ -191,16 +193,15 @@ void run_launch(const LaunchRequest& request) {
   }
 
   const std::lock_guard lock(launching);
-  if (workers.size() != static_cast<size_t>(options.workers)) {
-    workers.clear();
-    for (int i = 0; i < options.workers; ++i) workers.push_back(std::make_unique<Worker>(i));
+  while (static_cast<int>(workers.size()) < options.workers) {
+    workers.push_back(std::make_unique<Worker>(static_cast<int>(workers.size())));
   }
-  for (const auto& worker : workers) worker->begin(job);
-  for (const auto& worker : workers) worker->wait();
+  const std::span busy(workers.data(), static_cast<size_t>(options.workers));
+  for (const auto& worker : busy) worker->begin(job);
+  for (const auto& worker : busy) worker->wait();
 
   const Worker* first = nullptr;  // that found a fault: the one in the first block of the grid
-  totals.switches = 0;
-  for (const auto& worker : workers) {
+  for (const auto& worker : busy) {
     BASIN_CHECK(worker->problem.empty(), worker->problem);
     totals.switches += worker->switches;
     if (worker->fault.rule && (!first || worker->faulty_block < first->faulty_block)) {

@@ -65,7 +65,7 @@ __global__ void lanes_at_different_lines(int* out) {
 }
 
 __global__ void lanes_with_different_masks(int* out) {
-  const unsigned mask = threadIdx.x % 32 < 16 ? kFull : 0xFFFF0000u;
+  const unsigned mask = threadIdx.x % 32 < 16 ? kFull : 0xFFFFFFFEu;
   out[index()] = static_cast<int>(__ballot_sync(mask, 1));
 }
 

@@ -18,11 +18,20 @@ using namespace basin::test;
 
 namespace {
 
-// action() under every schedule, with two workers and with three.
+// Under ThreadSanitizer each thread of a block, on each worker, has its cost.
+#ifdef __SANITIZE_THREAD__
+constexpr int kLargestBlock = 256;
+constexpr int kWorkers[] = {2};
+#else
+constexpr int kLargestBlock = 1024;
+constexpr int kWorkers[] = {1, 2, 3};
+#endif
+
+// action() under every schedule, with each number of workers.
 template <class Action>
 void under_all_schedules(const Action& action) {
   for (const Schedule& schedule : schedules()) {
-    for (int workers : {1, 2, 3}) {
+    for (int workers : kWorkers) {
       emulator::Options options = schedule.options;
       options.workers = workers;
       const emulator::ScopedOptions scope(options);
@@ -31,13 +40,6 @@ void under_all_schedules(const Action& action) {
     }
   }
 }
-
-// Enough under ThreadSanitizer, where each thread of a block has its cost.
-#ifdef __SANITIZE_THREAD__
-constexpr int kLargestBlock = 256;
-#else
-constexpr int kLargestBlock = 1024;
-#endif
 
 __device__ int linear_thread() {
   return static_cast<int>(threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z));
