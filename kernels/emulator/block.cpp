@@ -284,14 +284,15 @@ bool BlockRunner::run(uint3 index, uint64_t linear) {
   running_fiber_ = &take_fiber();
   ++switches_;
   host_.switch_to(*running_fiber_);
+  if (fault_.rule) clean_up_after_fault();
   acquire(&block_end_);
-  if (fault_.rule) {
-    clean_up_after_fault();
-  } else if (const char* name = shared_.overrun()) {
+  if (fault_.rule) return false;
+  if (const char* name = shared_.overrun()) {
     fault_.rule = "something was written behind the end of a variable in shared memory";
     fault_.detail = name;
+    return false;
   }
-  return !fault_.rule;
+  return true;
 }
 
 // Meetings.
@@ -526,7 +527,6 @@ void BlockRunner::fail(const char* rule, const char* detail, const Place& first,
   fault_.detail = detail;
   fault_.first = first;
   fault_.second = second;
-  release(&block_end_);  // the host reads what was written above
   become(host_identity_);
   running_fiber_->abandon_for(host_);
   __builtin_unreachable();
@@ -568,6 +568,9 @@ void BlockRunner::clean_up_after_fault() {
   for (int i = 0; i < count_; ++i) {
     if (threads_[i].state == State::kEnded || threads_[i].state == State::kUnstarted) continue;
     if (threads_[i].identity) {
+      become(threads_[i].identity);
+      release(&block_end_);  // what it did came before what the host does now
+      become(host_identity_);
       delete_identity(threads_[i].identity);
       threads_[i].identity = new_identity();
     }
