@@ -46,7 +46,7 @@ struct AffineReluBackward {
   double* partials;  // at least partials_size() elements
   int64_t size;
   static constexpr int64_t kChunk = 16384;
-  int64_t partials_size() const { return 3 * ((size + kChunk - 1) / kChunk); }
+  constexpr int64_t partials_size() const { return 3 * ((size + kChunk - 1) / kChunk); }
   double flops() const { return 5.0 * static_cast<double>(size); }
   double bytes() const {
     return static_cast<double>(size) *

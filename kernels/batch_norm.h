@@ -20,8 +20,10 @@ struct BatchNormStatistics {
   double epsilon, momentum;
   double* partials;  // at least partials_size() elements
   int64_t rows, channels;
-  int64_t chunk_rows() const { return channels >= 16384 ? 1 : 16384 / channels; }
-  int64_t partials_size() const { return (rows + chunk_rows() - 1) / chunk_rows() * 2 * channels; }
+  constexpr int64_t chunk_rows() const { return channels >= 16384 ? 1 : 16384 / channels; }
+  constexpr int64_t partials_size() const {
+    return (rows + chunk_rows() - 1) / chunk_rows() * 2 * channels;
+  }
   double flops() const { return 5.0 * static_cast<double>(rows * channels); }
   double bytes() const {
     return static_cast<double>(sizeof(T)) * static_cast<double>(rows * channels);
@@ -58,8 +60,8 @@ struct BatchNormBackward {
   bool accumulate_dx, accumulate_dresidual, accumulate_dweight, accumulate_dbias;
   double* partials;
   int64_t rows, channels;
-  int64_t chunk_rows() const { return channels >= 16384 ? 1 : 16384 / channels; }
-  int64_t partials_size() const {
+  constexpr int64_t chunk_rows() const { return channels >= 16384 ? 1 : 16384 / channels; }
+  constexpr int64_t partials_size() const {
     return ((rows + chunk_rows() - 1) / chunk_rows() + 1) * 2 * channels;
   }
   double flops() const { return 10.0 * static_cast<double>(rows * channels); }

@@ -17,8 +17,8 @@ struct MaxPoolForward {
   T* y;
   uint8_t* index;  // null: not wanted
   int64_t batch, height, width, channels;
-  int64_t out_height() const { return (height - 1) / 2 + 1; }
-  int64_t out_width() const { return (width - 1) / 2 + 1; }
+  constexpr int64_t out_height() const { return (height - 1) / 2 + 1; }
+  constexpr int64_t out_width() const { return (width - 1) / 2 + 1; }
   double flops() const {
     return 9.0 * static_cast<double>(batch * out_height() * out_width() * channels);
   }
@@ -39,8 +39,8 @@ struct MaxPoolBackward {
   T* dx;
   bool accumulate;
   int64_t batch, height, width, channels;
-  int64_t out_height() const { return (height - 1) / 2 + 1; }
-  int64_t out_width() const { return (width - 1) / 2 + 1; }
+  constexpr int64_t out_height() const { return (height - 1) / 2 + 1; }
+  constexpr int64_t out_width() const { return (width - 1) / 2 + 1; }
   double flops() const {
     return static_cast<double>(batch * out_height() * out_width() * channels);
   }

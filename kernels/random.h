@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "kernels/host_device.h"
+
 namespace basin {
 
 // What a stream of random numbers is for; streams of different purposes never overlap.
@@ -26,7 +28,7 @@ using PhiloxCounter = std::array<uint32_t, 4>;
 using PhiloxKey = std::array<uint32_t, 2>;
 
 // Ten rounds of Philox4x32 on one counter; checked against the published known-answer vectors.
-inline PhiloxCounter philox4x32_10(PhiloxCounter counter, PhiloxKey key) {
+BASIN_HOST_DEVICE inline PhiloxCounter philox4x32_10(PhiloxCounter counter, PhiloxKey key) {
   for (int round = 0; round < 10; ++round) {
     if (round > 0) {
       key[0] += 0x9E3779B9u;
@@ -46,11 +48,12 @@ inline PhiloxCounter philox4x32_10(PhiloxCounter counter, PhiloxKey key) {
 class RandomStream {
  public:
   // `epoch` < 2^24, `sample` < 2^32.
-  RandomStream(uint64_t seed, RandomPurpose purpose, uint32_t epoch = 0, uint32_t sample = 0)
+  BASIN_HOST_DEVICE RandomStream(uint64_t seed, RandomPurpose purpose, uint32_t epoch = 0,
+                                 uint32_t sample = 0)
       : key_{static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
         counter_{0, sample, epoch, static_cast<uint32_t>(purpose)} {}
 
-  uint32_t bits() {
+  BASIN_HOST_DEVICE uint32_t bits() {
     if (used_ == 4) {
       block_ = philox4x32_10(counter_, key_);
       ++counter_[0];
@@ -60,12 +63,12 @@ class RandomStream {
   }
 
   // Uniform in [0, 1), 24 bits.
-  float uniform() { return static_cast<float>(bits() >> 8) * 0x1p-24f; }
+  BASIN_HOST_DEVICE float uniform() { return static_cast<float>(bits() >> 8) * 0x1p-24f; }
   // Uniform in [low, high).
-  float uniform(float low, float high) { return low + (high - low) * uniform(); }
+  BASIN_HOST_DEVICE float uniform(float low, float high) { return low + (high - low) * uniform(); }
 
   // Uniform integer in [0, bound), bound in 1..2^32-1, without bias (rejection).
-  uint32_t below(uint32_t bound) {
+  BASIN_HOST_DEVICE uint32_t below(uint32_t bound) {
     const uint32_t threshold = (0u - bound) % bound;
     uint64_t product = uint64_t{bits()} * bound;
     while (static_cast<uint32_t>(product) < threshold) product = uint64_t{bits()} * bound;
@@ -73,7 +76,7 @@ class RandomStream {
   }
 
   // Standard normal, Box-Muller in double; consumes two draws for each pair of values.
-  double normal() {
+  BASIN_HOST_DEVICE double normal() {
     if (has_spare_) {
       has_spare_ = false;
       return spare_;

@@ -25,22 +25,24 @@ bool same_bits(const T* a, const T* b, int64_t size) {
 
 TEST_CASE("fill writes every element and no other") {
   for (int64_t size : kSizes) {
+    if (too_large(size)) continue;
     Guarded<float> y(size);
-    run_checked({}, {&y}, [&] { cpu::run(Fill<float>{y.data(), 2.5f, size}); });
+    run_checked({}, {&y}, [&] { device::run(Fill<float>{y.data(), 2.5f, size}); });
     CHECK(std::all_of(y.data(), y.data() + size, [](float value) { return value == 2.5f; }));
   }
 }
 
 TEST_CASE("add and scale are correctly rounded") {
   for (int64_t size : kSizes) {
+    if (too_large(size)) continue;
     Guarded<float> a = filled<float>(size, Values::kNormal, 1);
     Guarded<float> b = filled<float>(size, Values::kNormal, 2);
     Guarded<float> sum(size), copied(size), scaled(size), factor(1);
     factor[0] = -1.5f;
     run_checked({&a, &b, &factor}, {&sum, &copied, &scaled}, [&] {
-      cpu::run(Add<float>{a.data(), b.data(), sum.data(), size});
-      cpu::run(Scale<float>{a.data(), nullptr, copied.data(), false, size});
-      cpu::run(Scale<float>{a.data(), factor.data(), scaled.data(), false, size});
+      device::run(Add<float>{a.data(), b.data(), sum.data(), size});
+      device::run(Scale<float>{a.data(), nullptr, copied.data(), false, size});
+      device::run(Scale<float>{a.data(), factor.data(), scaled.data(), false, size});
     });
     int64_t wrong = 0;
     for (int64_t i = 0; i < size; ++i) {
@@ -54,13 +56,14 @@ TEST_CASE("add and scale are correctly rounded") {
 TEST_CASE("scale accumulates") {
   Comparison exact(true), rounded(false);
   for (int64_t size : kSizes) {
+    if (too_large(size)) continue;
     for (Values values : {Values::kIntegers, Values::kNormal}) {
       Guarded<float> x = filled<float>(size, values, 1), y = filled<float>(size, values, 2);
       Guarded<float> factor(1);
       factor[0] = values == Values::kIntegers ? 3.0f : 0.3f;
       const Guarded<float> start = y;
       run_checked({&x, &factor}, {&y}, [&] {
-        cpu::run(Scale<float>{x.data(), factor.data(), y.data(), true, size});
+        device::run(Scale<float>{x.data(), factor.data(), y.data(), true, size});
       });
       Comparison& comparison = values == Values::kIntegers ? exact : rounded;
       for (int64_t i = 0; i < size; ++i) {
@@ -75,12 +78,13 @@ TEST_CASE("scale accumulates") {
 
 TEST_CASE("add_bias adds per column, in place too") {
   for (const Columns& s : kMatrices) {
+    if (too_large(s.rows * s.columns)) continue;
     const int64_t size = s.rows * s.columns;
     Guarded<float> x = filled<float>(size, Values::kNormal, 1);
     Guarded<float> bias = filled<float>(s.columns, Values::kNormal, 2), y(size), in_place = x;
     run_checked({&x, &bias}, {&y, &in_place}, [&] {
-      cpu::run(AddBias<float>{x.data(), bias.data(), y.data(), s.rows, s.columns});
-      cpu::run(AddBias<float>{in_place.data(), bias.data(), in_place.data(), s.rows, s.columns});
+      device::run(AddBias<float>{x.data(), bias.data(), y.data(), s.rows, s.columns});
+      device::run(AddBias<float>{in_place.data(), bias.data(), in_place.data(), s.rows, s.columns});
     });
     int64_t wrong = 0;
     for (int64_t i = 0; i < size; ++i) wrong += y[i] != x[i] + bias[i % s.columns];
@@ -92,13 +96,14 @@ TEST_CASE("add_bias adds per column, in place too") {
 TEST_CASE("column sums: exact on integers, within the tolerance on random numbers") {
   Comparison exact(true), rounded(false);
   for (const Columns& s : kMatrices) {
+    if (too_large(s.rows * s.columns)) continue;
     for (Values values : {Values::kIntegers, Values::kNormal, Values::kPositive}) {
       for (bool accumulate : {false, true}) {
         Guarded<float> x = filled<float>(s.rows * s.columns, values, 1);
         Guarded<float> y = output<float>(s.columns, accumulate, values, 2);
         const Guarded<float> start = y;
         run_checked({&x}, {&y}, [&] {
-          cpu::run(ColumnSum<float>{x.data(), y.data(), accumulate, s.rows, s.columns});
+          device::run(ColumnSum<float>{x.data(), y.data(), accumulate, s.rows, s.columns});
         });
         Comparison& comparison = values == Values::kIntegers ? exact : rounded;
         for (int64_t c = 0; c < s.columns; ++c) {
@@ -119,12 +124,13 @@ TEST_CASE("column sums: exact on integers, within the tolerance on random number
 TEST_CASE("interpolation: within the tolerance between its end points, exact at them") {
   Comparison comparison(false);
   for (int64_t size : kSizes) {
+    if (too_large(size)) continue;
     Guarded<float> a = filled<float>(size, Values::kNormal, 1);
     Guarded<float> b = filled<float>(size, Values::kNormal, 2), y(size);
     a[0] = -0.0f;  // -0 + t*(b - -0) would be +0
     for (double t : {0.0, 0.3, 0.5, 1.0, -0.7, 1.9}) {
       run_checked({&a, &b}, {&y}, [&] {
-        cpu::run(Lerp<float>{a.data(), b.data(), y.data(), t, size});
+        device::run(Lerp<float>{a.data(), b.data(), y.data(), t, size});
       });
       for (int64_t i = 0; i < size; ++i) {
         comparison.value(y[i], (1 - t) * a[i] + t * b[i],
@@ -134,12 +140,12 @@ TEST_CASE("interpolation: within the tolerance between its end points, exact at 
       if (t == 0.0) CHECK(same_bits(y.data(), a.data(), size));
       if (t == 1.0) CHECK(same_bits(y.data(), b.data(), size));
       Guarded<float> same(size);
-      cpu::run(Lerp<float>{a.data(), a.data(), same.data(), t, size});
+      device::run(Lerp<float>{a.data(), a.data(), same.data(), t, size});
       CHECK(same_bits(same.data(), a.data(), size));
     }
     Guarded<float> in_place = a;  // the target may be one of the ends
-    cpu::run(Lerp<float>{a.data(), b.data(), y.data(), 0.3, size});
-    cpu::run(Lerp<float>{in_place.data(), b.data(), in_place.data(), 0.3, size});
+    device::run(Lerp<float>{a.data(), b.data(), y.data(), 0.3, size});
+    device::run(Lerp<float>{in_place.data(), b.data(), in_place.data(), 0.3, size});
     CHECK(same_bits(in_place.data(), y.data(), size));
   }
   comparison.report("lerp");
@@ -156,9 +162,9 @@ TEST_CASE("squared distances per segment are sums in double") {
     Guarded<float> a = filled<float>(kSize, values, 1), b = filled<float>(kSize, values, 2);
     Guarded<double> distances(4), squares(4);
     run_checked({&a, &b, &segments}, {&distances, &squares}, [&] {
-      cpu::run(SegmentedSquaredDistance<float>{a.data(), b.data(), segments.data(),
-                                               distances.data(), 4});
-      cpu::run(
+      device::run(SegmentedSquaredDistance<float>{a.data(), b.data(), segments.data(),
+                                                  distances.data(), 4});
+      device::run(
           SegmentedSquaredDistance<float>{a.data(), nullptr, segments.data(), squares.data(), 4});
     });
     for (int64_t s = 0; s < 4; ++s) {
@@ -181,7 +187,7 @@ TEST_CASE("noise depends on seed, draw and place, is standard normal, and scales
     Guarded<double> y(size);
     std::fill_n(y.data(), size, 0.0);
     run_checked({}, {&y}, [&] {
-      cpu::run(AddNoise<double>{y.data(), sigma, seed, draw, offset, size});
+      device::run(AddNoise<double>{y.data(), sigma, seed, draw, offset, size});
     });
     return y;
   };
@@ -203,6 +209,6 @@ TEST_CASE("noise depends on seed, draw and place, is standard normal, and scales
 
   Guarded<float> kept = filled<float>(1000, Values::kNormal, 5);
   const Guarded<float> before = kept;
-  cpu::run(AddNoise<float>{kept.data(), 0, 7, 3, 0, 1000});
+  device::run(AddNoise<float>{kept.data(), 0, 7, 3, 0, 1000});
   CHECK(same_bits(kept.data(), before.data(), 1000));
 }

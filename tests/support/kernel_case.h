@@ -1,5 +1,9 @@
 // What the kernel tests share: guarded buffers, seeded fills, runs that must have the same bits for
 // any number of threads, and the derived tolerance.
+//
+// The same cases test every device: they run calls by device::run, which is cpu::run, or, where
+// BASIN_TEST_EMULATED is defined, emulated::run; then it is the schedules of the emulator that must
+// not change a bit.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -11,14 +15,43 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <list>
 #include <string>
 #include <type_traits>
 #include <vector>
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
 #include "kernels/parallel.h"
 #include "kernels/random.h"
+#ifdef BASIN_TEST_EMULATED
+#include "kernels/on_device.h"
+#include "tests/emulator/schedules.h"
+#endif
+
+namespace basin {
+namespace cpu {}
+#ifdef BASIN_TEST_EMULATED
+namespace device = emulated;
+#else
+namespace device = cpu;
+#endif
+}  // namespace basin
 
 namespace basin::test {
+
+// Whether a case of that many elements would take too long: the emulator under ThreadSanitizer does
+// a million in a few seconds.
+inline bool too_large(int64_t elements) {
+#if defined(BASIN_TEST_EMULATED) && defined(__SANITIZE_THREAD__)
+  return elements > 2000;
+#else
+  static_cast<void>(elements);
+  return false;
+#endif
+}
 
 // Memory with sentinels before and after it.
 struct GuardedBytes {
@@ -34,6 +67,27 @@ struct GuardedBytes {
     return std::all_of(bytes.begin(), bytes.begin() + kGuard, is_sentinel) &&
            std::all_of(bytes.end() - kGuard, bytes.end(), is_sentinel);
   }
+  // Under AddressSanitizer, reading the sentinels is an error, too, as long as this exists.
+  class Closed {
+   public:
+    explicit Closed([[maybe_unused]] const GuardedBytes& buffer) : buffer_(buffer) {
+#ifdef __SANITIZE_ADDRESS__
+      ASAN_POISON_MEMORY_REGION(buffer.bytes.data(), kGuard);
+      ASAN_POISON_MEMORY_REGION(buffer.bytes.data() + buffer.bytes.size() - kGuard, kGuard);
+#endif
+    }
+    ~Closed() {
+#ifdef __SANITIZE_ADDRESS__
+      ASAN_UNPOISON_MEMORY_REGION(buffer_.bytes.data(), buffer_.bytes.size());
+#endif
+    }
+    Closed(const Closed&) = delete;
+    Closed& operator=(const Closed&) = delete;
+
+   private:
+    const GuardedBytes& buffer_;
+  };
+
   std::vector<std::byte> bytes;
 };
 
@@ -96,8 +150,29 @@ Guarded<T> output(int64_t size, bool accumulate, Values values, uint32_t seed) {
   return accumulate ? filled<T>(size, values, seed) : Guarded<T>(size);
 }
 
-// Calls launch() with 1, 2 and 3 threads from the same start: sentinels and inputs stay as they
-// are, and the outputs have the same bits each time.
+// Calls run(what) once for each way of running that must not change a bit of the result: the CPU
+// with 1, 2 and 3 threads, the emulator under its schedules.
+template <class Run>
+void in_every_way(const Run& run) {
+#ifdef BASIN_TEST_EMULATED
+  for (const Schedule& schedule : kernel_schedules()) {
+    const emulator::ScopedOptions scope(schedule.options);
+    run(schedule.name);
+  }
+#else
+  for (int threads = 1; threads <= 3; ++threads) {
+    set_threads(threads);
+    run(std::to_string(threads) + " threads");
+  }
+  set_threads(1);
+#endif
+}
+
+// How often run_checked() has been called: a case is a call with a shape and values.
+inline int64_t case_count = 0;
+
+// Calls launch() in every way from the same start: sentinels and inputs stay as they are, and the
+// outputs have the same bits each time.
 template <class Launch>
 void run_checked(std::initializer_list<GuardedBytes*> inputs,
                  std::initializer_list<GuardedBytes*> outputs, const Launch& launch) {
@@ -108,17 +183,21 @@ void run_checked(std::initializer_list<GuardedBytes*> inputs,
   };
   const auto inputs_before = copy(inputs), outputs_before = copy(outputs);
   std::vector<std::vector<std::byte>> first;
-  for (int threads = 1; threads <= 3; ++threads) {
+  in_every_way([&](const std::string& way) {
     size_t at = 0;
     for (GuardedBytes* out : outputs) out->bytes = outputs_before[at++];
-    set_threads(threads);
-    launch();
+    {
+      std::list<GuardedBytes::Closed> closed;
+      for (const GuardedBytes* buffer : inputs) closed.emplace_back(*buffer);
+      for (const GuardedBytes* buffer : outputs) closed.emplace_back(*buffer);
+      launch();
+    }
     for (const GuardedBytes* out : outputs) REQUIRE(out->intact());
-    REQUIRE_MESSAGE(copy(inputs) == inputs_before, "an input changed");
-    if (threads == 1) first = copy(outputs);
-    REQUIRE_MESSAGE(copy(outputs) == first, "other bits with ", threads, " threads");
-  }
-  set_threads(1);
+    REQUIRE_MESSAGE(copy(inputs) == inputs_before, "an input changed: ", way);
+    if (first.empty()) first = copy(outputs);
+    REQUIRE_MESSAGE(copy(outputs) == first, "other bits: ", way);
+  });
+  ++case_count;
 }
 
 // Compares results with an oracle in double. For sums of float terms the allowed error is

@@ -1,0 +1,65 @@
+// The only header a .cu file includes for its device: CUDA under nvcc, the emulator under a host
+// compiler. docs/kernels.md says how a kernel is written.
+//
+// BASIN_SHARED(name, type) is a variable in shared memory, as in BASIN_SHARED(tile, float[8][9]).
+// BASIN_DYNAMIC_SHARED(type, name) points to the shared memory that the launch asked for.
+// BASIN_DEVICE_CHECK(condition) stops the kernel where it is false.
+// launch(kernel, grid, block, shared_bytes, stream, arguments...) runs a kernel.
+// BASIN_DEFINE_RUN(Call) makes cuda::run or emulated::run from launch_call(call, stream).
+#pragma once
+
+#include "kernels/check.h"
+#include "kernels/on_device.h"
+
+#ifdef __CUDACC__
+
+#include <cuda_runtime.h>
+
+namespace basin {
+template <class T>
+struct SharedType {
+  using Type = T;
+};
+}  // namespace basin
+
+#define BASIN_SHARED(name, ...) __shared__ typename ::basin::SharedType<__VA_ARGS__>::Type name
+#define BASIN_DYNAMIC_SHARED(type, name)                                \
+  extern __shared__ __align__(16) unsigned char basin_dynamic_shared[]; \
+  type* const name = reinterpret_cast<type*>(basin_dynamic_shared)
+#define BASIN_DEVICE_CHECK(condition) \
+  do {                                \
+    if (!(condition)) __trap();       \
+  } while (false)
+#define BASIN_DEFINE_RUN(...)                                             \
+  template <>                                                             \
+  void cuda::run(const __VA_ARGS__& call, ::basin::StreamHandle stream) { \
+    launch_call(call, stream);                                            \
+  }
+
+namespace basin {
+
+// Queues kernel<<<grid, block, shared_bytes, stream>>>(arguments...). Throws Error when CUDA does
+// not take it.
+template <class... Parameters, class... Arguments>
+void launch(void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared_bytes,
+            StreamHandle stream, Arguments&&... arguments) {
+  cudaError_t error = cudaSuccess;
+  constexpr size_t kWithoutAsking = 48 * 1024;
+  if (shared_bytes > kWithoutAsking) {
+    error = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                 static_cast<int>(shared_bytes));
+  }
+  if (error == cudaSuccess) {
+    kernel<<<grid, block, shared_bytes, stream>>>(static_cast<Parameters>(arguments)...);
+    error = cudaGetLastError();
+  }
+  BASIN_CHECK(error == cudaSuccess, "CUDA did not take a launch of ", grid.x, "x", grid.y, "x",
+              grid.z, " blocks of ", block.x, "x", block.y, "x", block.z, " threads with ",
+              shared_bytes, " bytes of shared memory: ", cudaGetErrorString(error));
+}
+
+}  // namespace basin
+
+#else
+#include "kernels/emulator.h"
+#endif

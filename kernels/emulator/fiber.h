@@ -1,0 +1,54 @@
+// Stacks that a host thread can switch between: the machine part of the emulator.
+#pragma once
+
+#include <cstddef>
+
+#if !defined(BASIN_EMULATOR_UCONTEXT) && !defined(__x86_64__) && !defined(__aarch64__)
+#define BASIN_EMULATOR_UCONTEXT
+#endif
+#ifdef BASIN_EMULATOR_UCONTEXT
+#include <ucontext.h>
+#endif
+
+namespace basin::emulator {
+
+// A flow of execution: that of a host thread (made by the default constructor), or one with a stack
+// of its own.
+class Fiber {
+ public:
+  Fiber() = default;
+  // Runs entry() on its own stack when it is first switched to; entry must not return. Throws Error
+  // when there is no memory for the stack.
+  explicit Fiber(void (*entry)());
+  ~Fiber();
+  Fiber(const Fiber&) = delete;
+  Fiber& operator=(const Fiber&) = delete;
+
+  // Leaves this fiber, which is the running one, and runs `next`; returns when something switches
+  // back.
+  void switch_to(Fiber& next);
+  // The same, where this fiber will not run again before restart().
+  void abandon_for(Fiber& next);
+  // Makes a fiber that was left behind ready to run entry() from its beginning.
+  void restart();
+
+  // First thing to be called on a new stack.
+  static void arrived();
+
+ private:
+  void leave_for(Fiber& next, void** kept);
+
+  void (*entry_)() = nullptr;
+  char* memory_ = nullptr;  // guard page, then the stack
+#ifdef BASIN_EMULATOR_UCONTEXT
+  ucontext_t context_;
+#else
+  void* stack_pointer_ = nullptr;
+#endif
+  // For AddressSanitizer.
+  const void* bottom_ = nullptr;
+  size_t size_ = 0;
+  void* fake_stack_ = nullptr;
+};
+
+}  // namespace basin::emulator
