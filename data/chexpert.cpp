@@ -34,7 +34,7 @@ using Labels = std::array<uint8_t, kFindings.size()>;
 // The paper's split: RandomState(1234).permutation of the rows of train.csv, whose first 50,000 are
 // the training images and the next 50,000 the test images.
 constexpr uint32_t kSplitSeed = 1234;
-constexpr int64_t kOfficialRows = 223414;
+constexpr int64_t kReleaseRows = 223414;
 constexpr int64_t kSplitSize = 50000;
 
 struct Xrays {
@@ -153,16 +153,16 @@ struct Border {
 };
 
 Border border_of(int64_t rows, const DataOptions& options, const std::string& csv) {
-  if (rows == kOfficialRows) return {kSplitSize, kSplitSize};
+  if (rows == kReleaseRows) return {kSplitSize, kSplitSize};
   BASIN_CHECK(options.train_size > 0 && options.test_size > 0, csv, ": ", rows,
-              " rows; the paper's split is one of the ", kOfficialRows,
+              " rows; the paper's split is one of the ", kReleaseRows,
               " rows of the release. Complete the file, or pass --train-size and --test-size to "
               "split these rows instead");
   BASIN_CHECK(options.train_size <= rows - std::min(rows, options.test_size), csv, ": ", rows,
               " rows are fewer than train_size ", options.train_size, " and test_size ",
               options.test_size, " together; choose smaller ones");
-  BASIN_CHECK(options.split == "all", csv, ": split '", options.split, "' needs the ",
-              kOfficialRows, " rows of the release, the file has ", rows, "; use split 'all'");
+  BASIN_CHECK(options.split == "all", csv, ": split '", options.split, "' needs the ", kReleaseRows,
+              " rows of the release, the file has ", rows, "; use split 'all'");
   return {options.train_size, options.test_size};
 }
 

@@ -11,7 +11,7 @@ namespace basin::data {
 
 namespace {
 
-constexpr int64_t kSide = 32, kPlane = kSide * kSide;
+constexpr int64_t kCifarSide = 32, kPlane = kCifarSide * kCifarSide;
 
 struct Records {
   std::vector<int32_t> labels;
@@ -55,7 +55,7 @@ std::vector<std::string> class_names(const std::string& path, int64_t classes) {
 
 DataSplits load_cifar(const std::string& kind, const std::string& directory,
                       const DataOptions& options) {
-  check_image_size(options, kSide);
+  check_image_size(options, kCifarSide);
   const bool ten = kind == "cifar10";
   const int64_t classes = ten ? 10 : 100, label_bytes = ten ? 1 : 2;
   const auto path = [&](const std::string& file) {
@@ -76,7 +76,7 @@ DataSplits load_cifar(const std::string& kind, const std::string& directory,
   append_records(path(ten ? "test_batch.bin" : "test.bin"), label_bytes, classes, remedy, test);
 
   DatasetInfo info;
-  info.height = info.width = kSide;
+  info.height = info.width = kCifarSide;
   info.class_names = class_names(path(ten ? "batches.meta.txt" : "fine_label_names.txt"), classes);
   // Customary values: the statistics of the training images.
   info.mean = ten ? std::array{0.4914f, 0.4822f, 0.4465f} : std::array{0.5071f, 0.4865f, 0.4409f};

@@ -51,7 +51,7 @@ void from_file_layout(const T* file, T* memory, const Shape& s) {
   }
 }
 
-std::string shape_text(const std::vector<int64_t>& sizes) {
+std::string sizes_text(const std::vector<int64_t>& sizes) {
   std::string text = "[";
   for (size_t i = 0; i < sizes.size(); ++i) text += (i ? ", " : "") + std::to_string(sizes[i]);
   return text + "]";
@@ -121,8 +121,8 @@ std::map<std::string, std::string> load_checkpoint(State& state, const std::file
     if (it == in_file.end()) {
       missing.push_back(name);
     } else if (it->second->shape != file_shape(entry.shape)) {
-      differing.push_back(name + " " + shape_text(it->second->shape) + " in the file, " +
-                          shape_text(file_shape(entry.shape)) + " in the network");
+      differing.push_back(name + " " + sizes_text(it->second->shape) + " in the file, " +
+                          sizes_text(file_shape(entry.shape)) + " in the network");
     } else {
       copies.push_back({it->second, &entry, is_momentum});
     }

@@ -20,7 +20,7 @@ namespace basin {
 namespace {
 
 constexpr double kDeltaStep = 0.01;  // of one weight
-constexpr uint64_t kNoiseSeed = 1;
+constexpr uint64_t kExtentNoiseSeed = 1;
 
 double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -53,7 +53,7 @@ class NetworkLineLoss final : public LineLoss {
                               State& state = network.state();
                               state.lerp(a_, b_, lambda);
                               for (const std::string& module : state.modules()) {
-                                state.add_noise(module, deviation, kNoiseSeed, number);
+                                state.add_noise(module, deviation, kExtentNoiseSeed, number);
                               }
                             }});
       }
@@ -79,7 +79,7 @@ class NetworkLineLoss final : public LineLoss {
 
 // |z| for the steps out of one end; no weight's noise is drawn from this sample number.
 std::vector<double> steps_of(uint32_t end, int64_t draws) {
-  RandomStream random(kNoiseSeed, RandomPurpose::kNoise, end, UINT32_MAX);
+  RandomStream random(kExtentNoiseSeed, RandomPurpose::kNoise, end, UINT32_MAX);
   std::vector<double> steps;
   for (int64_t i = 0; i < draws; ++i) steps.push_back(std::abs(random.normal()));
   return steps;

@@ -77,7 +77,7 @@ CheckpointSeries series_of(const Sweep& sweep) {
   return series;
 }
 
-Metric metric_of(const Sweep& sweep) {
+Metric sweep_metric(const Sweep& sweep) {
   for (const auto& [epoch, runs] : sweep.runs) {
     for (const auto& [seed, run] : runs) return *run->metric;
   }
@@ -102,7 +102,7 @@ LineSeries source_series(const Results& results, Metric metric) {
 }
 
 void add_target(Results& results, Section& section, const Target& target, const Sweep& sweep) {
-  const Metric metric = metric_of(sweep);
+  const Metric metric = sweep_metric(sweep);
   Table table;
   table.caption = fmt::format(
       "{}: performance after fine-tuning from each checkpoint of pre-training, and mean training "
@@ -153,7 +153,7 @@ void add_target(Results& results, Section& section, const Target& target, const 
         {link}}});
 }
 
-void add_paper_table(const Results& results, Section& section) {
+void add_paper_checkpoints(const Results& results, Section& section) {
   Table table;
   table.caption =
       "The paper\u2019s Figure 7, read off the plot: final test accuracy and, below it, mean "
@@ -223,7 +223,7 @@ void write_checkpoints(Results& results, Section& section) {
     const Sweep& sweep = sweeps[target.name];
     if (paper_checkpoints(target.name).empty() && sweep.planned.empty()) continue;
     const CheckpointSeries series = series_of(sweep);
-    const Metric metric = metric_of(sweep);
+    const Metric metric = sweep_metric(sweep);
     early.findings.push_back({target.name, judge_early_gain(metric, series),
                               paper_text(target.name, paper_pair(target.name, 0, 30))});
     plateau.findings.push_back({target.name, judge_plateau(metric, series),
@@ -243,7 +243,7 @@ void write_checkpoints(Results& results, Section& section) {
       section.not_run("Earlier checkpoints on " + target.name + ".");
     }
   }
-  add_paper_table(results, section);
+  add_paper_checkpoints(results, section);
 }
 
 }  // namespace basin::report

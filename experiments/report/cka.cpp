@@ -12,15 +12,10 @@
 namespace basin::report {
 namespace {
 
-struct PairKind {
-  const char* pair;
-  const char* name;
-  int style;
-};
-constexpr PairKind kPairs[] = {{"finetune-pretrained", "P-T & P", kFourthStyle},
-                               {"finetune-finetune", "P-T & P-T", kFinetuneStyle},
-                               {"randinit-finetune", "P-T & RI-T", kMixedStyle},
-                               {"randinit-randinit", "RI-T & RI-T", kRandinitStyle}};
+constexpr PairKind kCkaPairs[] = {{"finetune-pretrained", "P-T & P", kFourthStyle},
+                                  {"finetune-finetune", "P-T & P-T", kFinetuneStyle},
+                                  {"randinit-finetune", "P-T & RI-T", kMixedStyle},
+                                  {"randinit-randinit", "RI-T & RI-T", kRandinitStyle}};
 
 struct Similarity {
   std::string csv;
@@ -72,7 +67,7 @@ Figure chart_of(const std::string& target, const Similarities& all, bool aligned
   chart.decimals = 3;
   chart.y_ceiling = 1;
   std::vector<Link> links;
-  for (const PairKind& kind : kPairs) {
+  for (const PairKind& kind : kCkaPairs) {
     const auto found = all.find(kind.pair);
     if (found == all.end()) continue;
     LineSeries series{kind.name, kind.style, {}, {}, {}, {}};
@@ -111,7 +106,7 @@ void write_cka(Results& results, Section& section) {
   std::map<std::string, Similarities> all;
   std::vector<std::string> images;
   for (const Target& target : results.targets) {
-    for (const PairKind& kind : kPairs) {
+    for (const PairKind& kind : kCkaPairs) {
       if (auto found = find_similarity(results.folder, target.name, kind.pair)) {
         if (found->images && std::string_view(kind.pair) == "finetune-finetune") {
           images.push_back(fmt::format("{} of {}", *found->images, target.name));
@@ -182,7 +177,7 @@ void write_cka(Results& results, Section& section) {
     for (const ModuleValue& value : found->second.begin()->second.cka) {
       table.header.push_back(value.module);
     }
-    for (const PairKind& kind : kPairs) {
+    for (const PairKind& kind : kCkaPairs) {
       std::vector<TableCell> row = {{kind.name, ""}};
       const auto measured = found->second.find(kind.pair);
       for (std::size_t m = 1; m < table.header.size(); ++m) {
@@ -209,7 +204,7 @@ void write_cka(Results& results, Section& section) {
   Table paper;
   paper.caption = "The paper\u2019s Table 1, target CheXpert.";
   paper.header = {"Pair", "conv1", "layer1", "layer2", "layer3", "layer4"};
-  for (const PairKind& kind : kPairs) {
+  for (const PairKind& kind : kCkaPairs) {
     std::vector<TableCell> row = {{kind.name, ""}};
     const std::array<double, 5> values = paper_cka(kind.pair).value();
     for (const double value : values) row.push_back({fmt::format("{:.4f}", value), ""});

@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::int64_t kFewestMistakes = 30;
 constexpr double kCkaMargin = 0.01;
-constexpr double kSignificance = 0.05;
 
 std::optional<double> value_of(std::span<const ModuleValue> values, const std::string& module) {
   const auto found = std::find_if(values.begin(), values.end(),

@@ -52,6 +52,8 @@ extern const char* const kDeeperRule;
 Judgement judge_deeper(std::span<const ModuleValue> distance,
                        std::span<const ModuleValue> relative);
 
+constexpr double kSignificance = 0.05;  // p-values up to it count as significant
+
 // What rank_correlation() says of depth and value, fc left out; used by other rules, too.
 struct DepthTrend {
   std::size_t modules;  // that were compared

@@ -19,7 +19,6 @@ constexpr double kSmallestBand = 0.01;
 // A test set whose sampling error is larger than this cannot show that there is no barrier.
 constexpr double kLargestBand = 0.05;
 constexpr double kEpsilonMargin = 0.005;
-constexpr double kSignificance = 0.05;
 constexpr std::size_t kFewestModules = 5;  // five wins of five are the least with p below 0.05
 
 std::string describe(Metric metric, const BarrierMeasurement& measurement) {

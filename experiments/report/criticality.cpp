@@ -13,13 +13,6 @@
 namespace basin::report {
 namespace {
 
-struct Kind {
-  const char* kind;
-  const char* name;
-  int style;
-};
-constexpr Kind kKinds[] = {{"finetune", "P-T", kFinetuneStyle},
-                           {"randinit", "RI-T", kRandinitStyle}};
 constexpr std::pair<const char*, const char*> kPaths[] = {{"direct", "straight path"},
                                                           {"optimization", "optimisation path"}};
 
@@ -121,7 +114,7 @@ std::optional<Criticality> find_criticality(Folder& folder, const std::string& t
   return criticality;
 }
 
-using Both = std::map<std::string, Criticality>;  // by kind
+using Criticalities = std::map<std::string, Criticality>;  // by kind
 
 std::string text_of(double value) {
   return std::isfinite(value) ? fmt::format("{:.4g}", value) : "infinite";
@@ -135,7 +128,7 @@ bool ascends(const std::vector<double>& values) {
 
 // The four panels of the paper's figure for one module.
 std::optional<Figure> map_of(const std::string& target, const std::string& module,
-                             const Both& both) {
+                             const Criticalities& both) {
   const Metric metric = both.begin()->second.metric;
   PanelMap map;
   map.description = fmt::format("Performance of {} moved and perturbed, on {}", module, target);
@@ -145,7 +138,7 @@ std::optional<Figure> map_of(const std::string& target, const std::string& modul
   map.decimals = chart_decimals(metric);
   std::vector<Link> links;
   for (const auto& [path, path_name] : kPaths) {
-    for (const Kind& kind : kKinds) {
+    for (const TrainedKind& kind : kTrainedKinds) {
       const auto found = both.find(kind.kind);
       if (found == both.end() || found->second.metric != metric) continue;
       const auto heat = found->second.heats.find({module, path});
@@ -175,7 +168,7 @@ std::optional<Figure> map_of(const std::string& target, const std::string& modul
 }
 
 // The scalar per module, on a logarithmic scale: it spans orders of magnitude.
-Figure values_figure(const std::string& target, const Both& both,
+Figure values_figure(const std::string& target, const Criticalities& both,
                      const std::vector<std::string>& modules) {
   LineChart chart;
   chart.description = "Criticality per module on " + target;
@@ -185,7 +178,7 @@ Figure values_figure(const std::string& target, const Both& both,
   std::vector<Link> links;
   int style = 0;
   for (const auto& [path, path_name] : kPaths) {
-    for (const Kind& kind : kKinds) {
+    for (const TrainedKind& kind : kTrainedKinds) {
       const int here = style++;
       const auto found = both.find(kind.kind);
       if (found == both.end()) continue;
@@ -225,9 +218,9 @@ void write_criticality(Results& results, Section& section) {
                "and the fine-tuned value costs nothing; in RI-T it is useless at its start value "
                "(Figure 6, conv1 on CheXpert). In P-T modules are the more critical the nearer "
                "they are to the output. No scalar values of the paper were found.");
-  std::map<std::string, Both> all;
+  std::map<std::string, Criticalities> all;
   for (const Target& target : results.targets) {
-    for (const Kind& kind : kKinds) {
+    for (const TrainedKind& kind : kTrainedKinds) {
       if (auto found = find_criticality(results.folder, target.name, kind.kind)) {
         all[target.name].emplace(kind.kind, std::move(*found));
       }
@@ -280,7 +273,7 @@ void write_criticality(Results& results, Section& section) {
     }
     std::vector<std::string> modules;
     bool any_value = false;
-    for (const Kind& kind : kKinds) {
+    for (const TrainedKind& kind : kTrainedKinds) {
       const auto found = both->second.find(kind.kind);
       if (found == both->second.end()) {
         section.not_run(fmt::format("Module criticality of {} on {}.", kind.name, target.name));
@@ -294,7 +287,7 @@ void write_criticality(Results& results, Section& section) {
       table.caption = target.name + ": criticality by module and path, and of the network (sum).";
       table.header = {"Module"};
       for (const auto& [path, path_name] : kPaths) {
-        for (const Kind& kind : kKinds) {
+        for (const TrainedKind& kind : kTrainedKinds) {
           table.header.push_back(fmt::format("{}, {}", kind.name, path_name));
         }
       }
@@ -303,7 +296,7 @@ void write_criticality(Results& results, Section& section) {
       for (const std::string& name : rows) {
         std::vector<TableCell> row = {{name, ""}};
         for (const auto& [path, path_name] : kPaths) {
-          for (const Kind& kind : kKinds) {
+          for (const TrainedKind& kind : kTrainedKinds) {
             TableCell cell{"not run", ""};
             if (const auto found = both->second.find(kind.kind); found != both->second.end()) {
               const Criticality& c = found->second;

@@ -11,10 +11,11 @@
 namespace basin::report {
 namespace {
 
-constexpr std::pair<const char*, const char*> kPairs[] = {{"finetune-finetune", "2 P-T"},
-                                                          {"randinit-randinit", "2 RI-T"},
-                                                          {"finetune-pretrained", "P-T & P"},
-                                                          {"randinit-pretrained", "RI-T & P"}};
+constexpr std::pair<const char*, const char*> kDistancePairs[] = {
+    {"finetune-finetune", "2 P-T"},
+    {"randinit-randinit", "2 RI-T"},
+    {"finetune-pretrained", "P-T & P"},
+    {"randinit-pretrained", "RI-T & P"}};
 
 struct ModuleDistance {
   double distance, norm_a, norm_b;
@@ -71,7 +72,7 @@ Figure distance_map(const std::string& target, const Distances& distances, bool 
       fmt::format("{}: {} per module", target, relative ? "relative l2 distance" : "l2 distance");
   map.rows = distances.modules;
   map.values.resize(map.rows.size());
-  for (const auto& [pair, name] : kPairs) {
+  for (const auto& [pair, name] : kDistancePairs) {
     map.columns.push_back(name);
     for (std::size_t m = 0; m < map.rows.size(); ++m) {
       const auto value = distances.find(pair, map.rows[m]);
@@ -142,7 +143,7 @@ void write_distance(Results& results, Section& section) {
       "without the classifier for pairs with P; relative: divided by the root mean square of the "
       "two norms, so 1.41 (\u221a2) for orthogonal networks. Paper: Table 2.";
   table.header = {"Target"};
-  for (const auto& [pair, name] : kPairs) table.header.push_back(name);
+  for (const auto& [pair, name] : kDistancePairs) table.header.push_back(name);
   std::vector<Figure> figures;
   for (const Target& target : results.targets) {
     const auto found = all.find(target.name);
@@ -153,7 +154,7 @@ void write_distance(Results& results, Section& section) {
     const Distances& distances = found->second;
     table.data.push_back({target.name, distances.csv});
     std::vector<TableCell> row = {{target.name, ""}};
-    for (const auto& [pair, name] : kPairs) {
+    for (const auto& [pair, name] : kDistancePairs) {
       const auto value = distances.total(pair);
       row.push_back(value ? TableCell{fmt::format("{:.2f}", value->distance),
                                       fmt::format("relative {:.2f}", value->relative())}

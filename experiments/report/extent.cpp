@@ -9,13 +9,8 @@
 namespace basin::report {
 namespace {
 
-struct PairKind {
-  const char* pair;
-  const char* name;
-  int style;
-};
-constexpr PairKind kPairs[] = {{"finetune-finetune", "2 P-T", kFinetuneStyle},
-                               {"randinit-randinit", "2 RI-T", kRandinitStyle}};
+constexpr PairKind kExtentPairs[] = {{"finetune-finetune", "2 P-T", kFinetuneStyle},
+                                     {"randinit-randinit", "2 RI-T", kRandinitStyle}};
 
 struct Extended {
   std::string line_csv, deltas_csv;
@@ -70,7 +65,7 @@ std::vector<Figure> figures_of(const std::string& target, const Extents& pairs) 
                         "Interpolation \u03bb", target + ": Test error (%)");
   std::vector<Link> line_links;
   std::vector<Figure> figures;
-  for (const PairKind& kind : kPairs) {
+  for (const PairKind& kind : kExtentPairs) {
     const auto found = pairs.find(kind.pair);
     if (found == pairs.end()) continue;
     const Extended& extended = found->second;
@@ -83,7 +78,7 @@ std::vector<Figure> figures_of(const std::string& target, const Extents& pairs) 
       {line_chart(line),
        target + ": test error on the line through both networks, which lie at 0 and 1.",
        line_links});
-  for (const PairKind& kind : kPairs) {
+  for (const PairKind& kind : kExtentPairs) {
     const auto found = pairs.find(kind.pair);
     if (found == pairs.end() || found->second.delta.empty()) continue;
     const Extended& extended = found->second;
@@ -133,7 +128,7 @@ void write_extent(Results& results, Section& section) {
                "not.");
   std::map<std::string, Extents> all;
   for (const Target& target : results.targets) {
-    for (const PairKind& kind : kPairs) {
+    for (const PairKind& kind : kExtentPairs) {
       const std::string analysis = fmt::format("extent-{}-{}", target.name, kind.pair);
       const auto file = results.folder.analysis_file(analysis, "extent.csv");
       if (!file) continue;
@@ -185,7 +180,7 @@ void write_extent(Results& results, Section& section) {
       if (!all.empty()) section.not_run("Extent of the basin on " + target.name + ".");
       continue;
     }
-    for (const PairKind& kind : kPairs) {
+    for (const PairKind& kind : kExtentPairs) {
       const auto pair = found->second.find(kind.pair);
       const std::string name = fmt::format("{}, {}", target.name, kind.name);
       const std::string figure = paper(target);

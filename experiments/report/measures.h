@@ -24,6 +24,21 @@ constexpr int kRandinitStyle = 1;
 constexpr int kMixedStyle = 2;
 constexpr int kFourthStyle = 3;
 
+// Networks trained on the target, and pairs of networks: as folders call them, as the report calls
+// them, and the style of their lines and bars.
+struct TrainedKind {
+  const char* kind;
+  const char* name;
+  int style;
+};
+constexpr TrainedKind kTrainedKinds[] = {{"finetune", "P-T", kFinetuneStyle},
+                                         {"randinit", "RI-T", kRandinitStyle}};
+struct PairKind {
+  const char* pair;
+  const char* name;
+  int style;
+};
+
 // ---- Runs ----
 
 // Final test performance of the runs that are done.

@@ -9,12 +9,12 @@
 namespace basin::report {
 namespace {
 
-struct PairKind {
+struct MistakePair {
   const char* pair;  // as the folders call it
   const char* name;
   const char *first, *second;
 };
-constexpr PairKind kPairs[] = {
+constexpr MistakePair kMistakePairs[] = {
     {"finetune-finetune", "P-T & P-T", "the first P-T", "the second P-T"},
     {"randinit-finetune", "RI-T & P-T", "RI-T", "P-T"},
     {"randinit-randinit", "RI-T & RI-T", "the first RI-T", "the second RI-T"}};
@@ -93,7 +93,7 @@ std::vector<TableCell> row_of(const std::string& name, const std::string& note,
 }
 
 // The picture grids of one pair, where they are there.
-void add_pictures(Folder& folder, const std::string& target, const PairKind& kind,
+void add_pictures(Folder& folder, const std::string& target, const MistakePair& kind,
                   const Mistakes& mistakes, std::vector<Figure>& figures) {
   const std::string first = mistakes.swapped ? kind.second : kind.first;
   const std::string second = mistakes.swapped ? kind.first : kind.second;
@@ -125,7 +125,7 @@ void write_mistakes(Results& results, Section& section) {
                "The appendix has tables whose numbers we could not obtain.");
   std::map<std::pair<std::string, std::string>, Mistakes> all;
   for (const Target& target : results.targets) {
-    for (const PairKind& kind : kPairs) {
+    for (const MistakePair& kind : kMistakePairs) {
       if (auto found = find_mistakes(results.folder, target.name, kind.pair)) {
         all.emplace(std::pair{target.name, std::string(kind.pair)}, std::move(*found));
       }
@@ -167,7 +167,7 @@ void write_mistakes(Results& results, Section& section) {
   labels.caption = "The same per label of the multi-label targets.";
   std::vector<Figure> figures;
   for (const Target& target : results.targets) {
-    for (const PairKind& kind : kPairs) {
+    for (const MistakePair& kind : kMistakePairs) {
       const auto found = all.find({target.name, kind.pair});
       if (found == all.end()) {
         if (!all.empty())

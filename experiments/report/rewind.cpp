@@ -13,13 +13,6 @@
 namespace basin::report {
 namespace {
 
-struct Kind {
-  const char* kind;
-  const char* name;
-  int style;
-};
-constexpr Kind kKinds[] = {{"finetune", "P-T", kFinetuneStyle},
-                           {"randinit", "RI-T", kRandinitStyle}};
 constexpr const char* kRandom = "random";
 
 struct Rewinding {
@@ -67,9 +60,9 @@ Rewinding read_rewinding(const Folder& folder, const std::string& file) {
   return rewinding;
 }
 
-using Both = std::map<std::string, Rewinding>;  // by kind
+using Rewindings = std::map<std::string, Rewinding>;  // by kind
 
-Figure bars_of(const std::string& target, const Both& both) {
+Figure bars_of(const std::string& target, const Rewindings& both) {
   const Metric metric = both.begin()->second.metric;
   BarChart chart;
   chart.description = "Performance after rewinding each module on " + target;
@@ -85,7 +78,7 @@ Figure bars_of(const std::string& target, const Both& both) {
       }
     }
   }
-  for (const Kind& kind : kKinds) {
+  for (const TrainedKind& kind : kTrainedKinds) {
     const auto found = both.find(kind.kind);
     if (found == both.end() || found->second.metric != metric) continue;
     BarSeries series{kind.name, kind.style, std::vector<double>(chart.categories.size(), kMissing),
@@ -121,7 +114,7 @@ std::vector<std::string> settings_of(const Rewinding& rewinding) {
 }
 
 // Where modules were also set to other epochs or to random values.
-std::optional<Figure> map_of(const std::string& target, const Kind& kind,
+std::optional<Figure> map_of(const std::string& target, const TrainedKind& kind,
                              const Rewinding& rewinding) {
   if (rewinding.values.size() < 2) return std::nullopt;
   HeatMap map;
@@ -153,7 +146,7 @@ std::optional<Figure> map_of(const std::string& target, const Kind& kind,
   return Figure{heat_map(map), caption, {{"rewind.csv", rewinding.csv}}};
 }
 
-void add_paper_table(const Results& results, Section& section) {
+void add_paper_rewinding(const Results& results, Section& section) {
   for (const Target& target : results.targets) {
     if (paper_rewinding(target.name).empty()) continue;
     Table table;
@@ -180,9 +173,9 @@ void write_rewind(Results& results, Section& section) {
       "Paper",
       "In RI-T the stem and the first block of each stage are critical. In P-T rewinding "
       "hardly matters, except for fc, which begins at random values (Figure 5, CheXpert).");
-  std::map<std::string, Both> all;
+  std::map<std::string, Rewindings> all;
   for (const Target& target : results.targets) {
-    for (const Kind& kind : kKinds) {
+    for (const TrainedKind& kind : kTrainedKinds) {
       const auto file = results.folder.analysis_file(
           fmt::format("rewind-{}-{}", target.name, kind.kind), "rewind.csv");
       if (!file) continue;
@@ -236,7 +229,7 @@ void write_rewind(Results& results, Section& section) {
       continue;
     }
     std::vector<Figure> figures = {bars_of(target.name, both->second)};
-    for (const Kind& kind : kKinds) {
+    for (const TrainedKind& kind : kTrainedKinds) {
       const auto found = both->second.find(kind.kind);
       if (found == both->second.end()) {
         section.not_run(fmt::format("Rewinding of {} on {}.", kind.name, target.name));
@@ -246,7 +239,7 @@ void write_rewind(Results& results, Section& section) {
     }
     section.figures(figures);
   }
-  add_paper_table(results, section);
+  add_paper_rewinding(results, section);
 }
 
 }  // namespace basin::report

@@ -261,7 +261,7 @@ void add_target(Results& results, Section& section, const Target& target,
         {link}}});
 }
 
-void add_paper_table(const Results& results, Section& section) {
+void add_paper_shuffle(const Results& results, Section& section) {
   Table table;
   table.caption =
       "The paper\u2019s Figure 3, images of side 224: test accuracy P-T / RI-T, relative drop, and "
@@ -409,7 +409,7 @@ void write_shuffle(Results& results, Section& section) {
     add_target(results, section, target, settings[target.name]);
   }
   add_paper_figure(results, section);
-  add_paper_table(results, section);
+  add_paper_shuffle(results, section);
 }
 
 }  // namespace basin::report

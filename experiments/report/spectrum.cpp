@@ -19,15 +19,16 @@ constexpr NetworkKind kNetworks[] = {
     {"finetune", "P-T", 0}, {"randinit", "RI-T", 1}, {"pretrained", "P", 3}, {"init", "RI", 4}};
 constexpr const char* kAll = "all";  // the pooled values of the whole network
 
-struct Summary {
+struct SpectrumSummary {
   double spectral_norm, frobenius_norm, stable_rank, effective_rank;
 };
 
 struct Spectra {
   std::string csv, summary_csv;
   std::map<std::pair<std::string, std::string>, std::vector<double>> values;  // descending
-  std::map<std::pair<std::string, std::string>, Summary> summaries;  // by network and module
-  std::vector<std::string> modules;                                  // in file order, without "all"
+  std::map<std::pair<std::string, std::string>, SpectrumSummary>
+      summaries;                     // by network and module
+  std::vector<std::string> modules;  // in file order, without "all"
 };
 
 void read_values(const Folder& folder, Spectra& spectra) {
@@ -164,7 +165,7 @@ void write_spectrum(Results& results, Section& section) {
     for (const NetworkKind& kind : kNetworks) {
       const auto summary = spectra.summaries.find({kind.network, kAll});
       if (summary == spectra.summaries.end()) continue;
-      const Summary& s = summary->second;
+      const SpectrumSummary& s = summary->second;
       table.rows.push_back({{fmt::format("{}, {}", target.name, kind.name), ""},
                             {fmt::format("{:.3f}", s.spectral_norm), ""},
                             {fmt::format("{:.3f}", s.frobenius_norm), ""},

@@ -11,7 +11,7 @@ using namespace basin::data;
 
 namespace {
 
-constexpr uint32_t kTrain = 60, kTest = 12, kIdxHeight = 5, kIdxWidth = 5, kPlane = 25;
+constexpr uint32_t kTrainItems = 60, kTestItems = 12, kIdxHeight = 5, kIdxWidth = 5, kPlane = 25;
 
 // Pixel 0 of image i is i, so that an image tells its index; labels are i % 3.
 Bytes idx_images(uint32_t count) {
@@ -28,10 +28,10 @@ Bytes idx_labels(uint32_t count) {
 }
 
 void write_idx_files(const TemporaryFolder& folder) {
-  write_file(folder.path("train-images-idx3-ubyte.gz"), gzip(idx_images(kTrain)));
-  write_file(folder.path("train-labels-idx1-ubyte"), idx_labels(kTrain));
-  write_file(folder.path("t10k-images-idx3-ubyte"), idx_images(kTest));
-  write_file(folder.path("t10k-labels-idx1-ubyte.gz"), gzip(idx_labels(kTest)));
+  write_file(folder.path("train-images-idx3-ubyte.gz"), gzip(idx_images(kTrainItems)));
+  write_file(folder.path("train-labels-idx1-ubyte"), idx_labels(kTrainItems));
+  write_file(folder.path("t10k-images-idx3-ubyte"), idx_images(kTestItems));
+  write_file(folder.path("t10k-labels-idx1-ubyte.gz"), gzip(idx_labels(kTestItems)));
 }
 
 DataOptions idx_options(const TemporaryFolder& folder) {
@@ -53,8 +53,8 @@ TEST_CASE("IDX files, plain and gzip, give their images and labels") {
   const TemporaryFolder folder;
   write_idx_files(folder);
   const DataSplits splits = load_data(idx_options(folder));
-  CHECK(splits.train->size() == kTrain);
-  CHECK(splits.test->size() == kTest);
+  CHECK(splits.train->size() == kTrainItems);
+  CHECK(splits.test->size() == kTestItems);
   CHECK(splits.train->height() == kIdxHeight);
   CHECK(splits.train->width() == kIdxWidth);
   CHECK(splits.train->classes() == 3);
@@ -72,7 +72,7 @@ TEST_CASE("IDX files, plain and gzip, give their images and labels") {
     splits.train->target(i, row);
     for (int c = 0; c < 3; ++c) CHECK(row[c] == (c == i % 3 ? 1.0f : 0.0f));
   }
-  CHECK_THROWS_AS(read_image(*splits.train, kTrain), Error);
+  CHECK_THROWS_AS(read_image(*splits.train, kTrainItems), Error);
   CHECK_THROWS_AS(splits.train->label(-1), Error);
 }
 
@@ -140,26 +140,26 @@ TEST_CASE("malformed IDX files are refused with file, finding, expectation and r
     Bytes bytes;
     const char* finding;
   };
-  Bytes truncated = idx_images(kTrain);
+  Bytes truncated = idx_images(kTrainItems);
   truncated.resize(truncated.size() - 1);
-  Bytes overlong = idx_images(kTrain);
+  Bytes overlong = idx_images(kTrainItems);
   overlong.push_back(0);
-  Bytes truncated_gzip = gzip(idx_images(kTrain));
+  Bytes truncated_gzip = gzip(idx_images(kTrainItems));
   truncated_gzip.resize(truncated_gzip.size() / 2);
-  Bytes no_trailer = gzip(idx_images(kTrain));
+  Bytes no_trailer = gzip(idx_images(kTrainItems));
   no_trailer.resize(no_trailer.size() - 3);
-  Bytes wrong_crc = gzip(idx_images(kTrain));
+  Bytes wrong_crc = gzip(idx_images(kTrainItems));
   wrong_crc[wrong_crc.size() - 8] ^= 1;
-  Bytes wrong_length = gzip(idx_images(kTrain));
+  Bytes wrong_length = gzip(idx_images(kTrainItems));
   wrong_length[wrong_length.size() - 4] ^= 1;
-  Bytes broken_body = gzip(idx_images(kTrain));
+  Bytes broken_body = gzip(idx_images(kTrainItems));
   for (size_t i = 12; i < 40; ++i) broken_body[i] = 0xff;
-  Bytes trailing = gzip(idx_images(kTrain));
+  Bytes trailing = gzip(idx_images(kTrainItems));
   trailing.push_back(7);
-  Bytes wrong_magic = idx_images(kTrain);
+  Bytes wrong_magic = idx_images(kTrainItems);
   wrong_magic[2] = 0x0d;  // floats
   const Bytes high_label = [] {
-    Bytes bytes = idx_labels(kTest);
+    Bytes bytes = idx_labels(kTestItems);
     bytes.back() = 9;
     return bytes;
   }();
@@ -177,18 +177,20 @@ TEST_CASE("malformed IDX files are refused with file, finding, expectation and r
       {images.c_str(), trailing, "1 bytes follow the end of the gzip data"},
       {images.c_str(), {0x1f, 0x8b}, "truncated gzip file"},
       {images.c_str(), wrong_magic, "magic number 3331, expected 2051"},
-      {images.c_str(), idx_labels(kTrain), "magic number 2049, expected 2051"},
+      {images.c_str(), idx_labels(kTrainItems), "magic number 2049, expected 2051"},
       {images.c_str(), idx_bytes({0, 5, 5}, {}), "dimension 0 of the IDX header is 0"},
       {images.c_str(), idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, Bytes(64)),
        "promises 4294967295x4294967295x4294967295 bytes, 64 follow"},
       // 2^22 * 2^21 * 2^21 = 2^64: 0 in 64 bits.
       {images.c_str(), idx_bytes({1u << 22, 1u << 21, 1u << 21}, Bytes(64)), "64 follow"},
-      {images.c_str(), idx_images(kTrain - 1), "59 images, but"},
-      {labels.c_str(), idx_labels(kTrain + 1), "has 61 labels"},
-      {labels.c_str(), idx_images(kTrain), "magic number 2051, expected 2049"},
+      {images.c_str(), idx_images(kTrainItems - 1), "59 images, but"},
+      {labels.c_str(), idx_labels(kTrainItems + 1), "has 61 labels"},
+      {labels.c_str(), idx_images(kTrainItems), "magic number 2051, expected 2049"},
       {"t10k-labels-idx1-ubyte.gz", gzip(high_label), "a test label is 9"},
-      {"t10k-images-idx3-ubyte", idx_bytes({kTest, 1, 25}, Bytes(kTest * 25)), "test images 1x25"},
-      {images.c_str(), idx_bytes({kTrain, 5, 5}, Bytes(kTrain * 25, 3)), "the same value"},
+      {"t10k-images-idx3-ubyte", idx_bytes({kTestItems, 1, 25}, Bytes(kTestItems * 25)),
+       "test images 1x25"},
+      {images.c_str(), idx_bytes({kTrainItems, 5, 5}, Bytes(kTrainItems * 25, 3)),
+       "the same value"},
   };
   for (const Case& c : cases) {
     CAPTURE(c.finding);

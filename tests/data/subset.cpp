@@ -2,13 +2,12 @@
 #include "data/subset.h"
 
 #include "data/sources.h"
-#include "tests/support/errors.h"
+#include "tests/data/fixtures.h"
 
 #include <doctest/doctest.h>
 
 using namespace basin;
 using namespace basin::data;
-using namespace basin::test;
 
 namespace {
 

@@ -10,29 +10,17 @@
 #include <string>
 
 #include "kernels/check.h"
+#include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fs = std::filesystem;
 using basin::AtomicFile;
 using basin::read_file;
 using basin::write_file_atomically;
+using basin::test::contains;
+using basin::test::error_of;
 
 namespace {
-
-// The message of the Error that `action` throws; "" when it throws none.
-template <class Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const basin::Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 int entries(const fs::path& folder) {
   return static_cast<int>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));

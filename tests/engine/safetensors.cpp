@@ -39,7 +39,7 @@ void write_raw(const fs::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<long>(bytes.size()));
 }
 
-std::string error_of(const fs::path& path) {
+std::string opening_error(const fs::path& path) {
   try {
     SafetensorsReader reader(path);
   } catch (const basin::Error& error) {
@@ -303,9 +303,9 @@ TEST_CASE("files that are not in order are refused with what is wrong") {
   const fs::path path = folder.path / "a.safetensors";
   const std::string ten(10, '\1');
   write_raw(path, raw_file(kGood, ten));
-  REQUIRE(error_of(path) == "");
+  REQUIRE(opening_error(path) == "");
   write_raw(path, raw_file("{}", ""));
-  REQUIRE(error_of(path) == "");
+  REQUIRE(opening_error(path) == "");
 
   struct Case {
     std::string header, data, message;
@@ -376,7 +376,7 @@ TEST_CASE("files that are not in order are refused with what is wrong") {
   };
   for (const Case& wrong : cases) {
     write_raw(path, raw_file(wrong.header, wrong.data));
-    const std::string message = error_of(path);
+    const std::string message = opening_error(path);
     CAPTURE(wrong.header.substr(0, 200));
     CAPTURE(message);
     CHECK(message.find(wrong.message) != std::string::npos);
@@ -387,26 +387,26 @@ TEST_CASE("files that are not in order are refused with what is wrong") {
 TEST_CASE("wrong header lengths, every truncation and things that are no files are refused") {
   TemporaryFolder folder;
   const fs::path path = folder.path / "a.safetensors";
-  CHECK(error_of(path).find("No such file") != std::string::npos);
-  CHECK(error_of(folder.path).find("not a regular file") != std::string::npos);
-  CHECK(error_of("/dev/null").find("not a regular file") != std::string::npos);
+  CHECK(opening_error(path).find("No such file") != std::string::npos);
+  CHECK(opening_error(folder.path).find("not a regular file") != std::string::npos);
+  CHECK(opening_error("/dev/null").find("not a regular file") != std::string::npos);
 
   const std::string good = raw_file(kGood, std::string(10, '\1'));
   for (size_t length = 0; length < good.size(); ++length) {
     write_raw(path, good.substr(0, length));
     CAPTURE(length);
-    CHECK(error_of(path) != "");
+    CHECK(opening_error(path) != "");
   }
   write_raw(path, good.substr(0, 7));
-  CHECK(error_of(path).find("truncated: 7 bytes") != std::string::npos);
+  CHECK(opening_error(path).find("truncated: 7 bytes") != std::string::npos);
   write_raw(path, good.substr(0, good.size() - 1));
-  CHECK(error_of(path).find("outside the file") != std::string::npos);
+  CHECK(opening_error(path).find("outside the file") != std::string::npos);
 
   const auto with_length = [&](uint64_t length) {
     std::string bytes = good;
     std::memcpy(bytes.data(), &length, 8);
     write_raw(path, bytes);
-    return error_of(path);
+    return opening_error(path);
   };
   CHECK(with_length(kGood.size()) == "");
   CHECK(with_length(good.size() - 7).find("more than the file has") != std::string::npos);

@@ -9,31 +9,16 @@
 
 #include "kernels/check.h"
 #include "tests/experiments/synthetic_results.h"
+#include "tests/support/errors.h"
+#include "tests/support/temporary_folder.h"
 
 using namespace basin;
-
-namespace {
-
-// The message of the error that `action` must throw.
-template <class Action>
-std::string error_of(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "(no error)";
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-}  // namespace
+using basin::test::contains;
+using basin::test::error_of;
 
 TEST_CASE("a table reads back as it was written") {
   const TemporaryFolder folder;
-  const auto path = folder.path() / "table.csv";
+  const auto path = folder.path / "table.csv";
   CsvTable table({"name", "value", "note, with comma"});
   table.add_row({"plain", csv_number(0.1), ""});
   table.add_row({"comma, quote \" and\nline", csv_number(-1e-300), "\"\""});
@@ -51,7 +36,7 @@ TEST_CASE("a table reads back as it was written") {
   CHECK(back.number(1, "value") == -1e-300);
   CHECK(std::isinf(*back.number(2, "value")));
   CHECK(!back.number(2, "name"));
-  CHECK(!std::filesystem::exists(folder.path() / "table.csv.partial"));
+  CHECK(!std::filesystem::exists(folder.path / "table.csv.partial"));
 }
 
 TEST_CASE("a table of one column keeps its empty cells") {
@@ -59,30 +44,30 @@ TEST_CASE("a table of one column keeps its empty cells") {
   CsvTable table({"only"});
   table.add_row({""});
   table.add_row({"x"});
-  table.write(folder.path() / "t.csv");
-  CHECK(CsvTable::read(folder.path() / "t.csv").row_count() == 2);
+  table.write(folder.path / "t.csv");
+  CHECK(CsvTable::read(folder.path / "t.csv").row_count() == 2);
 }
 
 TEST_CASE("line ends of both kinds, blank lines and a missing last line end are accepted") {
   const TemporaryFolder folder;
-  write_text(folder.path() / "t.csv", "a,b\r\n1,\r\n\r\n\"x\",nan");
-  const CsvTable table = CsvTable::read(folder.path() / "t.csv");
+  write_text(folder.path / "t.csv", "a,b\r\n1,\r\n\r\n\"x\",nan");
+  const CsvTable table = CsvTable::read(folder.path / "t.csv");
   REQUIRE(table.row_count() == 2);
   CHECK(table.text(0, "b").empty());
   CHECK(table.text(1, "a") == "x");
   CHECK(std::isnan(*table.number(1, "b")));
-  write_text(folder.path() / "end.csv", "a,b\n1,");
-  CHECK(CsvTable::read(folder.path() / "end.csv").text(0, "b").empty());
+  write_text(folder.path / "end.csv", "a,b\n1,");
+  CHECK(CsvTable::read(folder.path / "end.csv").text(0, "b").empty());
 }
 
 TEST_CASE("errors name the file and the line") {
   const TemporaryFolder folder;
-  const auto path = folder.path() / "bad.csv";
+  const auto path = folder.path / "bad.csv";
   const auto read_error = [&](const std::string& text) {
     write_text(path, text);
     return error_of([&] { CsvTable::read(path); });
   };
-  CHECK(contains(error_of([&] { CsvTable::read(folder.path() / "absent.csv"); }), "absent.csv"));
+  CHECK(contains(error_of([&] { CsvTable::read(folder.path / "absent.csv"); }), "absent.csv"));
   CHECK(contains(read_error(""), "bad.csv:1: no header"));
   CHECK(contains(read_error("a,b,a\n"), "bad.csv:1: column 'a' is named twice"));
   CHECK(contains(read_error("a,b\n1,2\n1\n"), "bad.csv:3: 1 cells"));

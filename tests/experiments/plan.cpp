@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Fixture {
+struct PlanFixture {
   TemporaryFolder folder;
   std::vector<std::string> ran;
 
@@ -52,7 +52,7 @@ Names names_of(const Plan& plan) {
 }  // namespace
 
 TEST_CASE("plan: tasks run in order, once, and a second call finds them done") {
-  Fixture fixture;
+  PlanFixture fixture;
   Plan plan;
   plan.add(fixture.task("first"));
   plan.add(fixture.task("second", {"first"}));
@@ -71,7 +71,7 @@ TEST_CASE("plan: tasks run in order, once, and a second call finds them done") {
 }
 
 TEST_CASE("plan: a failed task stops only what needs it, and is tried again by the next call") {
-  Fixture fixture;
+  PlanFixture fixture;
   bool broken = true;
   Plan plan;
   Task failing = fixture.task("failing");
@@ -96,7 +96,7 @@ TEST_CASE("plan: a failed task stops only what needs it, and is tried again by t
 }
 
 TEST_CASE("plan: selected experiments bring what they need") {
-  Fixture fixture;
+  PlanFixture fixture;
   Plan plan;
   plan.add(fixture.task("pretrain"));
   plan.add(fixture.task("run", {"pretrain"}));
@@ -107,14 +107,14 @@ TEST_CASE("plan: selected experiments bring what they need") {
 }
 
 TEST_CASE("plan: shares part the work, wait for each other, and pass on failures") {
-  Fixture fixture;
+  PlanFixture fixture;
   Plan plan;
   plan.add(fixture.task("pretrain"));
   for (const char* name : {"a", "b", "c"}) plan.add(fixture.task(name, {"pretrain"}));
   const std::vector<int64_t> owners = plan.assign(2);
   CHECK(owners == std::vector<int64_t>{0, 1, 0, 1});
   std::vector<std::string> ran_second;
-  Fixture other;  // a process of its own has its own record
+  PlanFixture other;  // a process of its own has its own record
   Plan same;
   for (const Task& task : plan.tasks()) {
     Task copy = task;

@@ -6,6 +6,7 @@
 #include "tests/experiments/synthetic_results.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
+#include "tests/support/temporary_folder.h"
 
 using namespace basin;
 using namespace basin::test;
@@ -17,10 +18,10 @@ struct Fixture {
   std::string data = path("data");
 
   Fixture() { write_tiny_data(data, 60, 21, 3); }
-  std::string path(const std::string& name) const { return (folder.path() / name).string(); }
+  std::string path(const std::string& name) const { return (folder.path / name).string(); }
   std::string set() const { return "idx:" + data; }
   ProgramResult run(const std::vector<std::string>& arguments) const {
-    return run_program(folder.path(), arguments);
+    return run_program(folder.path, arguments);
   }
   std::vector<std::string> train(const std::string& out, const std::string& epochs = "2") const {
     return {"train",    "--model",   "fixup_resnet8", "--width", "4",         "--data", set(),
@@ -398,7 +399,7 @@ TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
   REQUIRE(fixture.run(fixture.train("whole", "40")).code == 0);
   for (const int signal : {SIGTERM, SIGINT}) {
     const std::string out = concat("run-", signal);
-    const Program program(fixture.folder.path(), fixture.train(out, "40"));
+    const Program program(fixture.folder.path, fixture.train(out, "40"));
     for (int wait = 0; wait < 2000 && !fs::exists(fixture.path(out) + "/metrics.csv"); ++wait) {
       sleep_milliseconds(5);
     }
@@ -417,13 +418,13 @@ TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
 
 TEST_CASE("program: paper does not take results of one preset for those of another") {
   const TemporaryFolder folder;
-  const fs::path out = folder.path() / "results";
+  const fs::path out = folder.path / "results";
   fs::create_directories(out / "runs" / "pretrain");
   write_file_atomically(out / "runs" / "pretrain" / "DONE", "");
   write_file_atomically(out / "plan.json", R"({"preset": "smoke"})");
   const auto before = folder_bytes(out);
   const ProgramResult result =
-      run_program(folder.path(), {"paper", "--preset", "demo", "--out", out.string()});
+      run_program(folder.path, {"paper", "--preset", "demo", "--out", out.string()});
   CHECK(result.code == 1);
   CHECK(contains(result.error, "--preset smoke"));
   CHECK(contains(result.error, out.string()));

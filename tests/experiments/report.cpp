@@ -13,16 +13,15 @@
 #include "kernels/check.h"
 #include "tests/experiments/synthetic_results.h"
 #include "tests/experiments/xml_check.h"
+#include "tests/support/errors.h"
+#include "tests/support/temporary_folder.h"
 
 using namespace basin;
 using namespace basin::report;
+using basin::test::contains;
 namespace fs = std::filesystem;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 std::size_t count(const std::string& text, const std::string& part) {
   std::size_t found = 0;
@@ -91,8 +90,8 @@ TEST_CASE("base64 against RFC 4648, links against RFC 3986") {
 
 TEST_CASE("a complete folder") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 3);
-  const std::string html = report_of(folder.path());
+  write_synthetic_results(folder.path, 3);
+  const std::string html = report_of(folder.path);
   CHECK(!contains(html, "Damaged files"));
   CHECK(contains(html, "name=\"viewport\""));
   CHECK(!contains(html, "<script"));
@@ -121,29 +120,29 @@ TEST_CASE("a complete folder") {
     const std::string target = html.substr(at + 6, html.find('"', at + 6) - at - 6);
     if (target.starts_with("#")) continue;
     CAPTURE(target);
-    CHECK(fs::exists(folder.path() / target));
+    CHECK(fs::exists(folder.path / target));
   }
-  CHECK(count(read_text(folder.path() / "figures/learning-photo-test.csv"), "\n") == 1 + 2 * 31);
+  CHECK(count(read_text(folder.path / "figures/learning-photo-test.csv"), "\n") == 1 + 2 * 31);
 }
 
 TEST_CASE("an empty folder and one without a plan are reported as not run") {
   const TemporaryFolder folder;
-  const std::string html = report_of(folder.path());
+  const std::string html = report_of(folder.path);
   CHECK(contains(html, "plan.json is missing"));
   CHECK(count(html, kYes) == 0);
   CHECK(count(html, kNo) == 0);
   CHECK(count(html, "not run</span>") > 8);
   CHECK(charts(html).empty());
-  CHECK_THROWS_AS(write_report(folder.path() / "absent"), Error);
+  CHECK_THROWS_AS(write_report(folder.path / "absent"), Error);
 }
 
 TEST_CASE("a plan of which nothing has run") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 2);
-  fs::remove_all(folder.path() / "runs");
-  fs::remove_all(folder.path() / "analyses");
-  fs::remove_all(folder.path() / "sheets");
-  const std::string html = report_of(folder.path());
+  write_synthetic_results(folder.path, 2);
+  fs::remove_all(folder.path / "runs");
+  fs::remove_all(folder.path / "analyses");
+  fs::remove_all(folder.path / "sheets");
+  const std::string html = report_of(folder.path);
   CHECK(!contains(html, "Damaged files"));
   CHECK(count(html, kYes) == 0);
   CHECK(count(html, kNo) == 0);
@@ -153,9 +152,9 @@ TEST_CASE("a plan of which nothing has run") {
 
 TEST_CASE("a run without its DONE marker does not count") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 2);
-  fs::remove(folder.path() / "runs/photo-finetune-2/DONE");
-  const std::string html = report_of(folder.path());
+  write_synthetic_results(folder.path, 2);
+  fs::remove(folder.path / "runs/photo-finetune-2/DONE");
+  const std::string html = report_of(folder.path);
   CHECK(contains(html, "n\u00a0=\u00a01 of 2"));
   // Final performance and speed on photo, the comparison of gains, and what is left of one seed:
   // three verdicts on shuffled photos and two on checkpoints.
@@ -164,16 +163,16 @@ TEST_CASE("a run without its DONE marker does not count") {
 
 TEST_CASE("a claim the numbers contradict is not reproduced") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 3);
+  write_synthetic_results(folder.path, 3);
   // Swap what was fine-tuned with what was not, on one target.
   for (int run = 1; run <= 3; ++run) {
-    const fs::path finetune = folder.path() / ("runs/photo-finetune-" + std::to_string(run));
-    const fs::path randinit = folder.path() / ("runs/photo-randinit-" + std::to_string(run));
-    fs::rename(finetune, folder.path() / "runs/swap");
+    const fs::path finetune = folder.path / ("runs/photo-finetune-" + std::to_string(run));
+    const fs::path randinit = folder.path / ("runs/photo-randinit-" + std::to_string(run));
+    fs::rename(finetune, folder.path / "runs/swap");
     fs::rename(randinit, finetune);
-    fs::rename(folder.path() / "runs/swap", randinit);
+    fs::rename(folder.path / "runs/swap", randinit);
   }
-  const std::string html = report_of(folder.path());
+  const std::string html = report_of(folder.path);
   // Transfer and speed on photo, and its gain above that on quickdraw. The main runs are also the
   // unshuffled ones and those from the last checkpoint.
   CHECK(count(html, kNo) >= 2 * 3);
@@ -189,8 +188,8 @@ TEST_CASE("a claim the numbers contradict is not reproduced") {
 
 TEST_CASE("damaged files are named and the rest is reported") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 3);
-  const fs::path& root = folder.path();
+  write_synthetic_results(folder.path, 3);
+  const fs::path& root = folder.path;
   write_text(root / "runs/photo-finetune-1/metrics.csv", "epoch,test_accuracy\n0,0.1\n1\n");
   write_text(root / "runs/photo-randinit-2/result.json", "{\"final\": {\"test_accuracy\": 0.5");
   write_text(root / "runs/quickdraw-randinit-3/result.json",
@@ -246,10 +245,10 @@ TEST_CASE("damaged files are named and the rest is reported") {
 
 TEST_CASE("an analysis that was cut off counts as not run") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 2);
-  fs::remove(folder.path() / "analyses/rewind-photo-finetune/DONE");
-  fs::remove(folder.path() / "analyses/interpolate-quickdraw-randinit-randinit/DONE");
-  const std::string html = report_of(folder.path());
+  write_synthetic_results(folder.path, 2);
+  fs::remove(folder.path / "analyses/rewind-photo-finetune/DONE");
+  fs::remove(folder.path / "analyses/interpolate-quickdraw-randinit-randinit/DONE");
+  const std::string html = report_of(folder.path);
   CHECK(!contains(html, "Damaged files"));
   CHECK(count(claim_box(html, "In P-T the classifier"), kNotRun) == 1);
   CHECK(count(claim_box(html, "A barrier between two RI-T"), kNotRun) == 1);
@@ -258,26 +257,26 @@ TEST_CASE("an analysis that was cut off counts as not run") {
 
 TEST_CASE("the number of images an analysis looked at sets its band") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 2);
-  const fs::path line = folder.path() / "analyses/interpolate-photo-finetune-finetune";
+  write_synthetic_results(folder.path, 2);
+  const fs::path line = folder.path / "analyses/interpolate-photo-finetune-finetune";
   const std::string statement = "No barrier between two P-T";
-  CHECK(count(claim_box(report_of(folder.path()), statement), kYes) == 3);
+  CHECK(count(claim_box(report_of(folder.path), statement), kYes) == 3);
   write_text(line / "result.json", "{\"images\": 100}");  // a band of more than 5 points
-  const std::string box = claim_box(report_of(folder.path()), statement);
+  const std::string box = claim_box(report_of(folder.path), statement);
   CHECK(count(box, kFew) == 1);
   CHECK(count(box, kYes) == 2);
 }
 
 TEST_CASE("a best checkpoint that is the last one shows no barrier and no lack of one") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 2);
+  write_synthetic_results(folder.path, 2);
   for (const char* kind : {"finetune", "randinit"}) {
     const std::string name = std::string("interpolate-mosaic-") + kind + "_best-" + kind;
-    write_text(folder.path() / "analyses" / name / "interpolation.csv",
+    write_text(folder.path / "analyses" / name / "interpolation.csv",
                "lambda,loss,auc\n0,0.7,0.8\n0.5,0.7000000001,0.8\n1,0.7,0.8\n");
-    write_text(folder.path() / "analyses" / name / "result.json", "{}");
+    write_text(folder.path / "analyses" / name / "result.json", "{}");
   }
-  const std::string html = report_of(folder.path());
+  const std::string html = report_of(folder.path);
   for (const char* statement : {"No barrier between the best", "A barrier even between the best"}) {
     CAPTURE(statement);
     CHECK(count(claim_box(html, statement), kFew) == 1);
@@ -286,25 +285,25 @@ TEST_CASE("a best checkpoint that is the last one shows no barrier and no lack o
 
 TEST_CASE("a folder of a plan that lists only its main runs") {
   const TemporaryFolder folder;
-  write_synthetic_results(folder.path(), 3);
+  write_synthetic_results(folder.path, 3);
   // As plans were before they had further experiments: no list of runs, rewinding to the start
   // only, no marker in the analyses.
-  std::string plan = read_text(folder.path() / "plan.json");
+  std::string plan = read_text(folder.path / "plan.json");
   const std::size_t at = plan.find("\"runs\":");
   REQUIRE(at != std::string::npos);
   plan.replace(at, 6, "\"past\"");
-  write_text(folder.path() / "plan.json", plan);
-  const fs::path rewinding = folder.path() / "analyses/rewind-photo-finetune";
+  write_text(folder.path / "plan.json", plan);
+  const fs::path rewinding = folder.path / "analyses/rewind-photo-finetune";
   write_text(rewinding / "rewind.csv",
              "module,loss,accuracy\nnone,0.7,0.83\nconv1,0.8,0.82\nfc,2,0.1\n");
   fs::remove(rewinding / "config.json");
   fs::remove(rewinding / "DONE");
   for (const char* analysis : {"mistakes", "cka", "extent", "criticality", "spectrum"}) {
-    for (const auto& entry : fs::directory_iterator(folder.path() / "analyses")) {
+    for (const auto& entry : fs::directory_iterator(folder.path / "analyses")) {
       if (entry.path().filename().string().starts_with(analysis)) fs::remove_all(entry.path());
     }
   }
-  const std::string html = report_of(folder.path());
+  const std::string html = report_of(folder.path);
   CHECK(!contains(html, "Damaged files"));
   CHECK(count(claim_box(html, "In P-T the classifier"), kYes) == 3);
   CHECK(count(claim_box(html, "P-T beats RI-T"), kYes) == 3);
@@ -326,8 +325,8 @@ TEST_CASE("a damaged plan still gives a report") {
         "{\"runs\": [{\"path\": \"runs/a\", \"start\": \"b\"}]}"}) {
     CAPTURE(plan);
     const TemporaryFolder folder;
-    write_text(folder.path() / "plan.json", plan);
-    const std::string html = report_of(folder.path());
+    write_text(folder.path / "plan.json", plan);
+    const std::string html = report_of(folder.path);
     CHECK(contains(html, "<li>plan.json"));
     CHECK(count(html, kYes) == 0);
   }
@@ -335,9 +334,9 @@ TEST_CASE("a damaged plan still gives a report") {
 
 TEST_CASE("texts of the plan cannot become markup") {
   const TemporaryFolder folder;
-  write_text(folder.path() / "plan.json",
+  write_text(folder.path / "plan.json",
              "{\"title\": \"<script>alert(1)</script>\", \"targets\": [{\"name\": \"<i>x\"}]}");
-  const std::string html = report_of(folder.path());
+  const std::string html = report_of(folder.path);
   CHECK(!contains(html, "<script"));
   CHECK(!contains(html, "<i>"));
   CHECK(contains(html, "&lt;script&gt;"));

@@ -13,15 +13,13 @@
 
 #include "kernels/check.h"
 #include "tests/experiments/xml_check.h"
+#include "tests/support/errors.h"
 
 using namespace basin;
 using namespace basin::report;
+using basin::test::contains;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 const double kNan = std::numeric_limits<double>::quiet_NaN();
 

@@ -12,8 +12,8 @@ using namespace basin::test;
 
 namespace {
 
-struct Fixture {
-  explicit Fixture(const std::string& model)
+struct SweepFixture {
+  explicit SweepFixture(const std::string& model)
       : base(lively_network(model, session->stream, 1)),
         scratch(small_network(model, session->stream)),
         set(tiny_set(23, 8, 3), {.batch_size = 8}, *session),
@@ -54,7 +54,7 @@ std::vector<WeightSetting> settings_of(const std::vector<std::string>& modules) 
 TEST_CASE("sweep: the bits of the plain loop") {
   for (const std::string model : {"fixup_resnet8", "fixup_resnet18_32", "resnet8"}) {
     CAPTURE(model);
-    Fixture fixture(model);
+    SweepFixture fixture(model);
     const auto settings = settings_of(fixture.base->state().modules());
     for (const int threads_used : {1, 3}) {
       set_threads(threads_used);
@@ -80,7 +80,7 @@ TEST_CASE("sweep: the bits of the plain loop") {
 
 TEST_CASE("sweep: the network holds the base between calls, its statistics measured anew") {
   for (const std::string model : {"fixup_resnet8", "resnet8"}) {
-    Fixture fixture(model);
+    SweepFixture fixture(model);
     Sweep sweep(*fixture.scratch, fixture.base->state(), fixture.set, fixture.statistics.get(),
                 *fixture.session);
     const auto expected = small_network(model, fixture.session->stream);
@@ -94,7 +94,7 @@ TEST_CASE("sweep: the network holds the base between calls, its statistics measu
 }
 
 TEST_CASE("sweep: a spent budget ends the settings that share it, and no others") {
-  Fixture fixture("fixup_resnet8");
+  SweepFixture fixture("fixup_resnet8");
   Sweep sweep(*fixture.scratch, fixture.base->state(), fixture.set, nullptr, *fixture.session);
   const auto images = static_cast<double>(fixture.set.size());
   auto noise = [](uint32_t draw) {

@@ -2,7 +2,6 @@
 #include "tests/experiments/synthetic_results.h"
 
 #include <fmt/format.h>
-#include <stdlib.h>
 
 #include <algorithm>
 #include <cmath>
@@ -377,17 +376,6 @@ std::string read_text(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
   BASIN_CHECK(file, path.string(), ": cannot be opened for reading");
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (fs::temp_directory_path() / "basin-test-XXXXXX").string();
-  BASIN_CHECK(mkdtemp(name.data()) != nullptr, name, ": cannot be made");
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;  // a destructor must not throw
-  fs::remove_all(path_, ignored);
 }
 
 void write_synthetic_results(const fs::path& folder, int runs) {
