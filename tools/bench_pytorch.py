@@ -14,7 +14,7 @@ norm, and Fixup's resnet20 and resnet50; initialised as Basin does where zeros a
   compile_max_autotune  the same, with mode="max-autotune"
   basin                 basin bench --model M --image-size S --batch-size N --classes K
                           --mode train|eval --warmup W --steps K --json
-                          (CPU: --threads T; GPU: --device cuda --dtype D)
+                          (CPU: --threads T; GPU: --device cuda --precision P)
 of which the first four run with each --python. basin bench prints {"step_seconds": [...],
 "peak_memory_bytes": n, "cpu_seconds": [...], "device_memory_bytes": n}, the last two optional.
 
@@ -267,8 +267,8 @@ def sides(arguments):
                 size, classes = NETS[net][:2]
                 return [python, __file__, "--child", json.dumps(
                     [net, size, batch_size(arguments, net, mode), classes, mode, side,
-                     arguments.device, arguments.dtype, threads, arguments.warmup, warmup_seconds,
-                     steps])]
+                     arguments.device, arguments.precision, threads, arguments.warmup,
+                     warmup_seconds, steps])]
             yield python, side, command
     if arguments.basin:
         def ours(net, mode, threads, warmup_seconds, step_seconds, steps):
@@ -277,7 +277,7 @@ def sides(arguments):
             if step_seconds:
                 warmup = max(warmup, math.ceil(warmup_seconds / step_seconds))
             where = ["--threads", str(threads)] if arguments.device == "cpu" else [
-                "--device", "cuda", "--dtype", arguments.dtype]
+                "--device", "cuda", "--precision", arguments.precision]
             return [arguments.basin, "bench", "--model", net, "--image-size", str(size),
                     "--batch-size", str(batch_size(arguments, net, mode)), "--classes",
                     str(classes), "--mode", mode, *where, "--warmup", str(warmup),
@@ -310,7 +310,7 @@ def milliseconds(values):
 
 
 def table(rows):
-    lines = ["| net | mode | batch | type | threads | side | ms per step: median / min / max |"
+    lines = ["| net | mode | batch | precision | threads | side | ms per step: median / min / max |"
              " images/s | CPU ms per step: median / min / max | peak MiB | ratio to Basin: wall |"
              " CPU |",
              "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
@@ -325,7 +325,7 @@ def table(rows):
                     ratios[i] = f"{ratio:.2f}"
         memory = row["device_memory_bytes"] if row["device"] == "cuda" else row["peak_memory_bytes"]
         lines.append("| " + " | ".join(
-            [row["net"], row["mode"], str(row["batch"]), row["dtype"],
+            [row["net"], row["mode"], str(row["batch"]), row["precision"],
              str(row["threads"]) if row["device"] == "cpu" else "–", row["side"],
              milliseconds(row["step_seconds"]),
              f"{row['batch'] / statistics.median(row['step_seconds']):.1f}",
@@ -348,7 +348,7 @@ def parse_arguments():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu",
                         help="default: %(default)s")
-    parser.add_argument("--dtype", choices=("fp32", "tf32", "bf16"),
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"),
                         help="default: bf16 on a GPU; the CPU computes in fp32")
     parser.add_argument("--python", action="append", metavar="PATH",
                         help="an interpreter that has torch; may be repeated (default: this one)")
@@ -378,9 +378,10 @@ def parse_arguments():
     if arguments.child:
         return arguments
     cuda = arguments.device == "cuda"
-    arguments.dtype = arguments.dtype or ("bf16" if cuda else "fp32")
-    if not cuda and arguments.dtype != "fp32":
-        parser.error(f"--dtype {arguments.dtype}: the CPU side computes in fp32; use --device cuda")
+    arguments.precision = arguments.precision or ("bf16" if cuda else "fp32")
+    if not cuda and arguments.precision != "fp32":
+        parser.error(f"--precision {arguments.precision}: the CPU side computes in fp32; use "
+                     "--device cuda")
     if arguments.warmup_seconds is None:
         arguments.warmup_seconds = 3.0 if cuda else 0.0
     if arguments.basin is None:
@@ -417,7 +418,7 @@ def main():
             version = first.get("version", "")
             about["versions"][label] = version or about["versions"].get(label, "")
             row = {"net": net, "mode": mode, "threads": threads, "device": arguments.device,
-                   "dtype": arguments.dtype,
+                   "precision": arguments.precision,
                    "side": side if side == "basin" else f"torch {version} {side}",
                    "batch": batch_size(arguments, net, mode), "steps_per_round": steps,
                    "step_seconds": [], "cpu_seconds": [], "peak_memory_bytes": 0,
