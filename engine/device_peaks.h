@@ -18,9 +18,9 @@ struct DevicePeaks {
 
 // Copies with the Scale call between buffers of twice the last-level cache (64 MiB at least, 1 GiB
 // at most), and multiplies random square matrices with the Gemm call, in `dtype`, with the threads
-// set. Sizes grow from small ones on, and stop growing early where one run already takes half a
-// second: on a device so slow the copies may come from a cache. The best of three runs counts.
-// Takes its memory from `arena`; about a second.
+// set. Sizes grow from small ones on, and stop growing early where the device is too slow for more:
+// then the copies may come from a cache, and the buffers' size in the result says so. The fastest
+// of several runs counts. Takes its memory from `arena`; a second or two.
 DevicePeaks measure_device_peaks(Stream& stream, StepArena& arena, DType dtype);
 
 }  // namespace basin

@@ -93,7 +93,7 @@ std::string calls_text(const Report& report) {
         percent(row.seconds, report.result.profile.seconds), 1e-9 * row.byte_rate(),
         percent(row.byte_rate(), report.peaks.copy_bytes_per_second), teraflops(row.flop_rate()),
         percent(row.flop_rate(), report.peaks.product_flops_per_second), 1e3 * row.floor_seconds,
-        100 * row.of_floor(), row.memory_bound() ? "memory" : "product");
+        100 * row.of_floor(), row.memory_bound() ? "memory" : "compute");
   };
   std::string text =
       fmt::format("\n{:<{}}  {:<{}}{:>5} {:>10} {:>6} {:>8} {:>6} {:>9} {:>6} {:>10} {:>6}  {}\n",
@@ -138,7 +138,7 @@ Json json_of(const Report& report) {
                      {"of_product_peak", row.flop_rate() / peaks.product_flops_per_second},
                      {"floor_seconds", row.floor_seconds},
                      {"of_floor", row.of_floor()},
-                     {"bound", row.memory_bound() ? "memory" : "product"}});
+                     {"bound", row.memory_bound() ? "memory" : "compute"}});
   }
   for (const RooflineLevel& level : report.levels) {
     levels.push_back({{"name", level.name},

@@ -208,7 +208,8 @@ bool recomputed_batch_norm(const Calls& calls, size_t i, std::vector<Kernel>& ke
   const bool stem =
       calls.is(i + 1, "max_pool_forward") || (i > 0 && calls.is(i - 1, "max_pool_backward"));
   if (calls.is(i, "batch_norm_forward") || calls.is(i, "batch_norm_backward")) {
-    return stem ? persistent_batch_norm(calls, i, kernels) : true;
+    const bool block_output = calls.is(i, "batch_norm_forward") && call.residual;
+    return stem || block_output ? persistent_batch_norm(calls, i, kernels) : true;
   }
   if (calls.gradient_pair(i)) {
     append(kernels, call.bytes, call.flops);
@@ -321,7 +322,7 @@ std::vector<RooflineLevel> roofline_levels(const std::vector<TimedCall>& timed,
     add("eager", "every op a kernel", eager);
     add("fused", "norm+add+ReLU in two passes", fused_batch_norm);
     add("persistent", "T on the chip between the passes", persistent_batch_norm);
-    add("recompute", "only convolution outputs stored", recomputed_batch_norm);
+    add("recompute", "only outputs of convolutions and blocks stored", recomputed_batch_norm);
   } else if (calls.has("affine_relu_backward")) {
     add("eager", "every op a kernel", eager);
     add("fused", "one kernel between convolutions", fused_affine);
