@@ -205,11 +205,18 @@ bool persistent_batch_norm(const Calls& calls, size_t i, std::vector<Kernel>& ke
 
 bool recomputed_batch_norm(const Calls& calls, size_t i, std::vector<Kernel>& kernels) {
   const CallDescription& call = calls[i];
-  const bool stem =
-      calls.is(i + 1, "max_pool_forward") || (i > 0 && calls.is(i - 1, "max_pool_backward"));
-  if (calls.is(i, "batch_norm_forward") || calls.is(i, "batch_norm_backward")) {
-    const bool block_output = calls.is(i, "batch_norm_forward") && call.residual;
-    return stem || block_output ? persistent_batch_norm(calls, i, kernels) : true;
+  // The stem's backward has no convolution before it, and takes two passes.
+  if (calls.is(i, "max_pool_backward") && calls.is(i + 1, "batch_norm_backward")) {
+    append(kernels, calls.pooled(i) * (2 * call.element_bytes + 2));
+    return true;
+  }
+  if (calls.is(i, "batch_norm_backward")) {
+    if (i > 0 && calls.is(i - 1, "max_pool_backward")) merge(kernels, 3 * calls.tensor(i));
+    return true;
+  }
+  if (calls.is(i, "batch_norm_forward")) {
+    const bool stored = call.residual || calls.is(i + 1, "max_pool_forward");
+    return stored ? persistent_batch_norm(calls, i, kernels) : true;
   }
   if (calls.gradient_pair(i)) {
     append(kernels, call.bytes, call.flops);
