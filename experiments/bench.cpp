@@ -2,21 +2,19 @@
 #include "experiments/bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <ctime>
 #include <fstream>
-#include <map>
 
 #include "engine/sgd.h"
+#include "kernels/call_clock.h"
+#include "kernels/nvtx_ranges.h"
 #include "kernels/random.h"
 #include "models/network.h"
 
 namespace basin {
 namespace {
 
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+constexpr int64_t kMostObservedSteps = 3;
 
 double cpu_seconds() {
   timespec time{};
@@ -32,28 +30,41 @@ int64_t peak_memory() {
   return 0;
 }
 
-class CallTable final : public CallObserver {
+// Notes the calls of one step and when they ran.
+class CallRecorder final : public CallObserver {
  public:
-  void begin() override { start_ = wall_seconds(); }
-  void end(const char* name, double flops, double bytes) override {
-    CallTime& row = rows_[name];
-    row.name = name;
-    ++row.calls;
-    row.seconds += wall_seconds() - start_;
-    row.flops += flops;
-    row.bytes += bytes;
+  CallRecorder(const Stream& stream, bool nvtx) : clock_(stream), nvtx_(nvtx) {}
+
+  void begin_step() {
+    clock_.clear();
+    calls_.clear();
+    clock_.mark();
   }
-  std::vector<CallTime> rows() const {
-    std::vector<CallTime> rows;
-    for (const auto& [name, row] : rows_) rows.push_back(row);
-    std::sort(rows.begin(), rows.end(),
-              [](const CallTime& a, const CallTime& b) { return a.seconds > b.seconds; });
-    return rows;
+  void announce(const CallDescription& call) override { calls_.push_back(call); }
+  void begin() override {
+    if (nvtx_) nvtx::push(calls_.back().name);
+    clock_.mark();
+  }
+  void end(const char*, double, double) override {
+    clock_.mark();
+    if (nvtx_) nvtx::pop();
+  }
+  StepProfile end_step() {
+    clock_.mark();
+    const std::vector<double> times = clock_.seconds();
+    StepProfile step;
+    step.seconds = times.back();
+    for (size_t i = 0; i < calls_.size(); ++i) {
+      const double begin = times[1 + 2 * i], end = times[2 + 2 * i];
+      step.calls.push_back({calls_[i], begin, end - begin});
+    }
+    return step;
   }
 
  private:
-  std::map<std::string, CallTime> rows_;
-  double start_ = 0;
+  CallClock clock_;
+  bool nvtx_;
+  std::vector<CallDescription> calls_;
 };
 
 }  // namespace
@@ -61,10 +72,12 @@ class CallTable final : public CallObserver {
 BenchResult bench(const BenchOptions& options, Session& session) {
   BASIN_CHECK(options.steps >= 1 && options.warmup >= 0 && options.batch_size >= 1 &&
                   options.image_size >= 1,
-              "--steps, --batch-size and --image-size must be at least 1");
-  auto network =
-      make_network({options.model, options.classes, 0, false}, DType::kF32, session.stream,
-                   options.training ? State::Use::kTraining : State::Use::kValuesOnly);
+              "--steps, --batch-size and --image-size must be at least 1, --warmup at least 0");
+  BASIN_CHECK(!options.nvtx || nvtx::kAvailable,
+              "--nvtx: this program was built without CUDA; configure with the cuda preset");
+  auto network = make_network({options.model, options.classes, options.width, false}, DType::kF32,
+                              session.stream,
+                              options.training ? State::Use::kTraining : State::Use::kValuesOnly);
   network->initialize(1);
   std::unique_ptr<Sgd> sgd;
   if (options.training)
@@ -92,21 +105,42 @@ BenchResult bench(const BenchOptions& options, Session& session) {
   };
   BenchResult result;
   for (int64_t i = 0; i < options.warmup; ++i) step();
+  CallClock clock(session.stream);
+  clock.mark();
   for (int64_t i = 0; i < options.steps; ++i) {
     check_interruption();
-    const double wall = wall_seconds(), cpu = cpu_seconds();
+    const double cpu = cpu_seconds();
     step();
-    result.step_seconds.push_back(wall_seconds() - wall);
+    clock.mark();
     result.step_cpu_seconds.push_back(cpu_seconds() - cpu);
   }
-  CallTable table;
-  session.stream.observer = &table;
-  step();
+  const std::vector<double> marks = clock.seconds();
+  for (size_t i = 1; i < marks.size(); ++i) {
+    result.step_seconds.push_back(marks[i] - marks[i - 1]);
+  }
+
+  CallRecorder recorder(session.stream, options.nvtx);
+  session.stream.observer = &recorder;
+  std::vector<StepProfile> observed;
+  for (int64_t i = 0; i < std::min(options.steps, kMostObservedSteps); ++i) {
+    recorder.begin_step();
+    step();
+    observed.push_back(recorder.end_step());
+  }
   session.stream.observer = nullptr;
-  result.calls = table.rows();
+  std::sort(observed.begin(), observed.end(),
+            [](const StepProfile& a, const StepProfile& b) { return a.seconds < b.seconds; });
+  result.profile = std::move(observed[observed.size() / 2]);
   result.activation_bytes = session.arena.peak_bytes();
   result.peak_memory_bytes = peak_memory();
   return result;
+}
+
+double median(std::vector<double> values) {
+  BASIN_CHECK(!values.empty(), "the median of no values");
+  std::sort(values.begin(), values.end());
+  const size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
 }
 
 }  // namespace basin

@@ -1,9 +1,10 @@
-// Time of a training step or an evaluation pass on random images.
+// Time of a training step or an evaluation pass on random images, and of the calls in it.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "experiments/call_table.h"
 #include "experiments/session.h"
 
 namespace basin {
@@ -11,24 +12,22 @@ namespace basin {
 struct BenchOptions {
   std::string model = "resnet20";
   int64_t image_size = 32, batch_size = 128, classes = 10;
+  int64_t width = 0;  // as ModelOptions::width
   bool training = true;
   int64_t steps = 10, warmup = 2;
-};
-
-// One row of the table of calls: all calls of a kernel in one step.
-struct CallTime {
-  std::string name;
-  int64_t calls;
-  double seconds, flops, bytes;  // per step
+  bool nvtx = false;  // a range around every call of the observed steps
 };
 
 struct BenchResult {
   std::vector<double> step_seconds, step_cpu_seconds;  // per measured step
-  std::vector<CallTime> calls;  // slowest first, from one further, observed step
-  int64_t activation_bytes;     // high-water mark of the step arena
-  int64_t peak_memory_bytes;    // of the process (VmHWM)
+  StepProfile profile;        // the median of up to three further steps, observed
+  int64_t activation_bytes;   // high-water mark of the step arena
+  int64_t peak_memory_bytes;  // of the process (VmHWM)
 };
 
 BenchResult bench(const BenchOptions& options, Session& session);
+
+// The middle of `values`, the mean of the two in the middle of an even number.
+double median(std::vector<double> values);
 
 }  // namespace basin

@@ -12,7 +12,6 @@
 #include "engine/checkpoint.h"
 #include "engine/files.h"
 #include "experiments/analyses.h"
-#include "experiments/bench.h"
 #include "experiments/csv.h"
 #include "experiments/distance.h"
 #include "experiments/evaluate.h"
@@ -21,7 +20,6 @@
 #include "experiments/report.h"
 #include "experiments/train.h"
 #include "kernels/check.h"
-#include "kernels/parallel.h"
 
 namespace basin {
 namespace {
@@ -295,69 +293,6 @@ void add_paper_commands(CLI::App& app, const CommonOptions& common, Session& ses
       };
     });
   }
-}
-
-void add_bench_command(CLI::App& app, const CommonOptions& common, Session& session,
-                       std::function<void()>& command) {
-  struct Options {
-    BenchOptions bench;
-    std::string mode = "train";
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App* sub =
-      app.add_subcommand("bench", "time training steps or evaluation passes on random images");
-  sub->option_defaults()->always_capture_default();
-  BenchOptions& b = options->bench;
-  sub->add_option("--model", b.model, "network, as for train");
-  sub->add_option("--image-size", b.image_size, "side of the images in pixels");
-  sub->add_option("--batch-size", b.batch_size, "images per step");
-  sub->add_option("--classes", b.classes, "outputs of the network");
-  sub->add_option("--mode", options->mode, "train or eval")
-      ->check(CLI::IsMember({"train", "eval"}));
-  sub->add_option("--steps", b.steps, "steps measured");
-  sub->add_option("--warmup", b.warmup, "steps before");
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      options->bench.training = options->mode == "train";
-      const BenchResult result = bench(options->bench, session);
-      std::vector<double> sorted = result.step_seconds;
-      std::sort(sorted.begin(), sorted.end());
-      const double median = sorted[sorted.size() / 2];
-      Json calls = Json::array();
-      std::string text = fmt::format(
-          "{} {} batch {} image {}, {} threads: median {:.2f} ms, min {:.2f}, max {:.2f}; {:.1f} "
-          "images/s; "
-          "activations {:.1f} MB, process {:.1f} MB\n{:<28} {:>6} {:>10} {:>9} {:>9}\n",
-          options->bench.model, options->mode, options->bench.batch_size, options->bench.image_size,
-          threads(), 1e3 * median, 1e3 * sorted.front(), 1e3 * sorted.back(),
-          static_cast<double>(options->bench.batch_size) / median,
-          1e-6 * static_cast<double>(result.activation_bytes),
-          1e-6 * static_cast<double>(result.peak_memory_bytes), "call", "count", "ms", "GFLOP/s",
-          "GB/s");
-      for (const CallTime& call : result.calls) {
-        calls.push_back({{"name", call.name},
-                         {"count", call.calls},
-                         {"seconds", call.seconds},
-                         {"flops", call.flops},
-                         {"bytes", call.bytes}});
-        text += fmt::format("{:<28} {:>6} {:>10.3f} {:>9.1f} {:>9.1f}\n", call.name, call.calls,
-                            1e3 * call.seconds, 1e-9 * call.flops / call.seconds,
-                            1e-9 * call.bytes / call.seconds);
-      }
-      print(common,
-            {{"model", options->bench.model},
-             {"mode", options->mode},
-             {"batch_size", options->bench.batch_size},
-             {"image_size", options->bench.image_size},
-             {"threads", threads()},
-             {"step_seconds", result.step_seconds},
-             {"cpu_seconds", result.step_cpu_seconds},
-             {"activation_bytes", result.activation_bytes},
-             {"peak_memory_bytes", result.peak_memory_bytes},
-             {"calls", calls}},
-            text);
-    };
-  });
 }
 
 }  // namespace basin

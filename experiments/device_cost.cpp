@@ -23,7 +23,7 @@ DeviceCost measure_device_cost(const std::string& model, int64_t side, int64_t c
     const BenchResult result = bench(options, session);
     const auto images = static_cast<double>(options.batch_size);
     double flops = 0;
-    for (const CallTime& call : result.calls) flops += call.flops;
+    for (const TimedCall& timed : result.profile.calls) flops += timed.call.flops;
     (training ? cost.train_flops : cost.evaluate_flops) = flops / images;
     (training ? cost.train_seconds : cost.evaluate_seconds) =
         *std::min_element(result.step_seconds.begin(), result.step_seconds.end()) / images;

@@ -1,27 +1,39 @@
 #!/usr/bin/env python3
-"""Times PyTorch and Basin on the CPU, side by side in one run: training steps and evaluation.
+"""Times PyTorch and Basin side by side in one run, on the CPU or a GPU: training steps and evaluation.
 
 A training step is forward, loss, backward and an SGD update with momentum; evaluation is the
-forward pass alone. Every measurement is a process of its own, so that its peak memory (VmHWM) means
-something; the configurations take turns for several rounds, so that a change in the load of the
-machine meets all of them. Input data are drawn once, outside the timing.
+forward pass alone. Every measurement is a process of its own, so that its peak memory means
+something; the sides take turns for several rounds, so that a change in the load or the clock of the
+machine meets all of them. Input data are drawn once, on the device, outside the timing.
 
-Networks: resnet20 (32x32, 3x3 stem, widths 16/32/64, batch 128), resnet18_32 (32x32, 3x3 stem, no
-pooling, widths 64..512, batch 32), resnet50 (224x224, batch 16), all with batch norm. Sides:
-PyTorch in the default layout and in channels_last, for each --python; and the command
-    basin bench --model M --image-size S --batch-size N --mode train|eval --threads T --steps K --json
-which prints {"step_seconds": [...], "peak_memory_bytes": n, "cpu_seconds": [...]}, the last one
-optional: process CPU time per step. On a busy machine compare the CPU times at one thread.
+Networks: resnet20 and resnet18_32 (32x32, 3x3 stem, no pooling), resnet50 (224x224), with batch
+norm, and Fixup's resnet20 and resnet50; initialised as Basin does where zeros are concerned. Sides:
+  default               PyTorch, layout NCHW
+  channels_last         PyTorch, layout NHWC
+  compile               the same, and torch.compile
+  compile_max_autotune  the same, with mode="max-autotune"
+  basin                 basin bench --model M --image-size S --batch-size N --classes K
+                          --mode train|eval --warmup W --steps K --json
+                          (CPU: --threads T; GPU: --device cuda --precision P)
+of which the first four run with each --python. basin bench prints {"step_seconds": [...],
+"peak_memory_bytes": n, "cpu_seconds": [...], "device_memory_bytes": n}, the last two optional.
 
-The table gives the median, least and greatest step over all rounds and the ratio of PyTorch's
+CPU: fp32; wall and process CPU time of every step; peak memory is VmHWM. On a busy machine compare
+the CPU times at one thread.
+GPU: bf16 by autocast, tf32, or fp32; cudnn.benchmark=True; PyTorch's steps are timed by events
+between them, without a synchronisation in each, after a warm-up of at least --warmup-seconds;
+memory is what PyTorch's allocator reserved, CUDA's context not counted.
+
+The table gives the median, least and greatest step over all rounds and the ratio of a side's
 median to Basin's (above 1: Basin is faster). This file needs no package itself; the interpreters
-given by --python need torch (torchvision is not used).
+given by --python need torch (torchvision is not used). torch.compile came with torch 2.0.
 """
 
 import argparse
 import datetime
 import itertools
 import json
+import math
 import os
 import pathlib
 import platform
@@ -31,27 +43,43 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# name -> (image size, batch size, classes)
-NETS = {"resnet20": (32, 128, 10), "resnet18_32": (32, 32, 10), "resnet50": (224, 16, 1000)}
-LAYOUTS = ("default", "channels_last")
+# name -> (image size, classes, batch size on the CPU, on a GPU in training, in evaluation)
+NETS = {"resnet20": (32, 10, 128, 128, 1024), "fixup_resnet20": (32, 10, 128, 128, 1024),
+        "resnet18_32": (32, 10, 32, 512, 1024), "resnet50": (224, 1000, 16, 256, 512),
+        "fixup_resnet50": (224, 1000, 16, 256, 512)}
+COMPILE_MODES = {"compile": None, "compile_max_autotune": "max-autotune"}
+SIDES = ("default", "channels_last", *COMPILE_MODES)
+DEFAULT_NETS = {"cpu": ("resnet20", "resnet18_32", "resnet50"),
+                "cuda": ("resnet50", "fixup_resnet50", "resnet20", "resnet18_32")}
+DEFAULT_SIDES = {"cpu": ("default", "channels_last"),
+                 "cuda": ("channels_last", "compile", "compile_max_autotune")}
 
 
 # --------------------------------------------------------------- the PyTorch side, a child process
 
 def build_network(name, classes):
+    import torch
     from torch import nn
     import torch.nn.functional as F
 
     def conv(in_channels, out_channels, size, stride):
         return nn.Conv2d(in_channels, out_channels, size, stride, size // 2, bias=False)
 
+    def conv_sizes(in_channels, planes, stride, bottleneck):
+        """(in channels, out channels, kernel size, stride) of a block's convolutions."""
+        if bottleneck:
+            return [(in_channels, planes, 1, 1), (planes, planes, 3, stride),
+                    (planes, 4 * planes, 1, 1)]
+        return [(in_channels, planes, 3, stride), (planes, planes, 3, 1)]
+
+    def scalar(value=0.0):
+        return nn.Parameter(torch.full((1,), value))
+
     class Block(nn.Module):
         def __init__(self, in_channels, planes, stride, bottleneck):
             super().__init__()
-            out_channels = 4 * planes if bottleneck else planes
-            sizes = [(in_channels, planes, 1, 1), (planes, planes, 3, stride),
-                     (planes, out_channels, 1, 1)] if bottleneck else [
-                         (in_channels, planes, 3, stride), (planes, planes, 3, 1)]
+            sizes = conv_sizes(in_channels, planes, stride, bottleneck)
+            out_channels = sizes[-1][1]
             self.convs = nn.ModuleList(conv(*s) for s in sizes)
             self.norms = nn.ModuleList(nn.BatchNorm2d(s[1]) for s in sizes)
             self.downsample = None
@@ -68,21 +96,60 @@ def build_network(name, classes):
             y += x if self.downsample is None else self.downsample(x)
             return F.relu(y, inplace=True)
 
+    class FixupBlock(nn.Module):
+        """Zhang, Dauphin, Ma (2019), as in the authors' code: a bias before each convolution and
+        one behind, a scale behind the last."""
+
+        def __init__(self, in_channels, planes, stride, bottleneck):
+            super().__init__()
+            sizes = conv_sizes(in_channels, planes, stride, bottleneck)
+            out_channels = sizes[-1][1]
+            self.convs = nn.ModuleList(conv(*s) for s in sizes)
+            nn.init.zeros_(self.convs[-1].weight)
+            self.before = nn.ParameterList(scalar() for _ in sizes)
+            self.behind = nn.ParameterList(scalar() for _ in sizes)
+            self.scale = scalar(1.0)
+            self.downsample = None
+            if stride != 1 or in_channels != out_channels:
+                self.downsample = conv(in_channels, out_channels, 1, stride)
+
+        def forward(self, x):
+            y = shifted = x + self.before[0]
+            for i, c in enumerate(self.convs):
+                if i + 1 < len(self.convs):
+                    y = F.relu(c(y) + self.behind[i], inplace=True) + self.before[i + 1]
+                else:
+                    y = c(y) * self.scale + self.behind[i]
+            y += x if self.downsample is None else self.downsample(shifted)
+            return F.relu(y, inplace=True)
+
+    class AddScalar(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.bias = scalar()
+
+        def forward(self, x):
+            return x + self.bias
+
+    fixup = name.startswith("fixup_")
     counts, width, bottleneck = {"resnet20": ([3, 3, 3], 16, False),
                                  "resnet18_32": ([2, 2, 2, 2], 64, False),
-                                 "resnet50": ([3, 4, 6, 3], 64, True)}[name]
-    large_stem = name == "resnet50"
+                                 "resnet50": ([3, 4, 6, 3], 64, True)}[name.replace("fixup_", "")]
+    block = FixupBlock if fixup else Block
+    large_stem = name.endswith("resnet50")
     layers = [conv(3, width, 7 if large_stem else 3, 2 if large_stem else 1),
-              nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
+              AddScalar() if fixup else nn.BatchNorm2d(width), nn.ReLU(inplace=True)]
     if large_stem:
         layers.append(nn.MaxPool2d(3, 2, 1))
     channels = width
     for stage, count in enumerate(counts):
         for i in range(count):
             planes = width << stage
-            layers.append(Block(channels, planes, 2 if stage and not i else 1, bottleneck))
+            layers.append(block(channels, planes, 2 if stage and not i else 1, bottleneck))
             channels = planes * (4 if bottleneck else 1)
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    layers += [AddScalar()] if fixup else []
+    layers.append(nn.Linear(channels, classes))
     return nn.Sequential(*layers)
 
 
@@ -93,36 +160,76 @@ def peak_memory_bytes():
     raise RuntimeError("no VmHWM in /proc/self/status")
 
 
-def child(net, size, batch, classes, mode, layout, threads, warmup, steps):
+def child(net, size, batch, classes, mode, side, device, dtype, threads, warmup, warmup_seconds,
+          steps):
     """Prints one JSON line in the form of `basin bench --json`."""
-    import torch
-    torch.set_num_threads(threads)
+    try:
+        import torch
+    except ImportError as error:
+        sys.exit(f"{sys.executable} has no torch ({error}): name an interpreter that has it with "
+                 "--python")
+    if side in COMPILE_MODES and not hasattr(torch, "compile"):
+        sys.exit(f"torch {torch.__version__} of {sys.executable} has no torch.compile (2.0 and "
+                 "later have): choose the sides with --side")
+    cuda = device == "cuda"
+    if cuda and not torch.cuda.is_available():
+        sys.exit(f"torch {torch.__version__} of {sys.executable} finds no CUDA device: a build for "
+                 "the CPU, a driver too old, or no GPU")
+    if cuda:
+        torch.backends.cudnn.benchmark = True
+        torch.backends.cuda.matmul.allow_tf32 = dtype == "tf32"
+        torch.backends.cudnn.allow_tf32 = dtype == "tf32"
+    else:
+        torch.set_num_threads(threads)
     torch.manual_seed(1)
-    layout = torch.channels_last if layout == "channels_last" else torch.contiguous_format
-    model = build_network(net, classes).to(memory_format=layout).train(mode == "train")
-    images = torch.randn(batch, 3, size, size).contiguous(memory_format=layout)
-    labels = torch.randint(classes, (batch,))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    layout = torch.contiguous_format if side == "default" else torch.channels_last
+    network = build_network(net, classes).to(device=device, memory_format=layout)
+    network.train(mode == "train")
+    images = torch.randn(batch, 3, size, size, device=device).contiguous(memory_format=layout)
+    labels = torch.randint(classes, (batch,), device=device)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, weight_decay=1e-4)
+    model = network
+    if side in COMPILE_MODES:
+        model = torch.compile(network, mode=COMPILE_MODES[side])
+    autocast = torch.autocast(device, dtype=torch.bfloat16, enabled=dtype == "bf16")
 
     def train_step():
         optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(model(images), labels).backward()
+        with autocast:
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+        loss.backward()
         optimizer.step()
 
     def evaluation_step():
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast:
             model(images)
 
     step = train_step if mode == "train" else evaluation_step
+    began, done = time.perf_counter(), 0
+    while done < warmup or time.perf_counter() - began < warmup_seconds:
+        step()
+        done += 1
+        if cuda:  # else the queue would run ahead of the clock
+            torch.cuda.synchronize()
     wall, cpu = [], []
-    for i in range(warmup + steps):
+    if cuda:
+        marks = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
+        marks[0].record()
+    for i in range(steps):
         start, cpu_start = time.perf_counter(), time.process_time()
         step()
-        if i >= warmup:
-            wall.append(time.perf_counter() - start)
-            cpu.append(time.process_time() - cpu_start)
-    print(json.dumps({"step_seconds": wall, "cpu_seconds": cpu,
-                      "peak_memory_bytes": peak_memory_bytes(), "version": torch.__version__}))
+        if cuda:
+            marks[i + 1].record()
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - cpu_start)
+    result = {"version": torch.__version__}
+    if cuda:
+        torch.cuda.synchronize()
+        wall = [1e-3 * a.elapsed_time(b) for a, b in zip(marks, marks[1:])]
+        result["device_memory_bytes"] = torch.cuda.max_memory_reserved()
+        result["cudnn"] = torch.backends.cudnn.version()
+    print(json.dumps({**result, "step_seconds": wall, "cpu_seconds": cpu,
+                      "peak_memory_bytes": peak_memory_bytes()}))
 
 
 # --------------------------------------------------------------- the driver
@@ -139,23 +246,43 @@ def run(command, environment):
     return json.loads(result.stdout)
 
 
+def batch_size(arguments, net, mode):
+    if arguments.batch_size:
+        return arguments.batch_size
+    _, _, cpu, training, evaluation = NETS[net]
+    if arguments.device == "cpu":
+        return cpu
+    return training if mode == "train" else evaluation
+
+
 def sides(arguments):
-    """(label, function from a configuration to its command), in the order of the table."""
+    """(label, side, function that makes the command), in the order of the table.
+
+    The function takes net, mode, threads, seconds of warm-up, a step's seconds (0: not known yet)
+    and the number of steps.
+    """
     for python in arguments.python or [sys.executable]:
-        for layout in arguments.layout or LAYOUTS:
-            def command(net, mode, threads, steps, python=python, layout=layout):
-                size, batch, classes = NETS[net]
+        for side in arguments.side or DEFAULT_SIDES[arguments.device]:
+            def command(net, mode, threads, warmup_seconds, _, steps, python=python, side=side):
+                size, classes = NETS[net][:2]
                 return [python, __file__, "--child", json.dumps(
-                    [net, size, batch, classes, mode, layout, threads, arguments.warmup, steps])]
-            yield (python, layout), command
+                    [net, size, batch_size(arguments, net, mode), classes, mode, side,
+                     arguments.device, arguments.precision, threads, arguments.warmup,
+                     warmup_seconds, steps])]
+            yield python, side, command
     if arguments.basin:
-        def ours(net, mode, threads, steps):
-            size, batch, classes = NETS[net]
+        def ours(net, mode, threads, warmup_seconds, step_seconds, steps):
+            size, classes = NETS[net][:2]
+            warmup = arguments.warmup
+            if step_seconds:
+                warmup = max(warmup, math.ceil(warmup_seconds / step_seconds))
+            where = ["--threads", str(threads)] if arguments.device == "cpu" else [
+                "--device", "cuda", "--precision", arguments.precision]
             return [arguments.basin, "bench", "--model", net, "--image-size", str(size),
-                    "--batch-size", str(batch), "--classes", str(classes), "--mode", mode,
-                    "--threads", str(threads), "--warmup", str(arguments.warmup),
+                    "--batch-size", str(batch_size(arguments, net, mode)), "--classes",
+                    str(classes), "--mode", mode, *where, "--warmup", str(warmup),
                     "--steps", str(steps), "--json"]
-        yield ("basin", ""), ours
+        yield "basin", "basin", ours
 
 
 def processor():
@@ -165,17 +292,28 @@ def processor():
     return platform.processor()
 
 
-def seconds(values):
+def gpu_state():
+    """Name, driver, clocks, power and temperature, as nvidia-smi says; '' where there is none."""
+    query = "name,driver_version,clocks.sm,clocks.mem,power.draw,temperature.gpu,utilization.gpu"
+    try:
+        return subprocess.run(["nvidia-smi", f"--query-gpu={query}", "--format=csv,noheader"],
+                              capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def milliseconds(values):
     if not values:
         return "–"
-    return " / ".join(f"{1e3 * x:.1f}" for x in
+    return " / ".join(f"{1e3 * x:.4g}" if x < 0.01 else f"{1e3 * x:.1f}" for x in
                       (statistics.median(values), min(values), max(values)))
 
 
 def table(rows):
-    lines = ["| net | mode | threads | side | ms per step: median / min / max |"
-             " CPU ms per step: median / min / max | peak MiB | ratio to Basin: wall | CPU |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = ["| net | mode | batch | precision | threads | side | ms per step: median / min / max |"
+             " images/s | CPU ms per step: median / min / max | peak MiB | ratio to Basin: wall |"
+             " CPU |",
+             "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for row in rows:
         ours = next((r for r in rows if r["side"] == "basin" and all(
             r[k] == row[k] for k in ("net", "mode", "threads"))), None)
@@ -185,28 +323,52 @@ def table(rows):
                 if row[key] and ours[key]:
                     ratio = statistics.median(row[key]) / statistics.median(ours[key])
                     ratios[i] = f"{ratio:.2f}"
+        memory = row["device_memory_bytes"] if row["device"] == "cuda" else row["peak_memory_bytes"]
         lines.append("| " + " | ".join(
-            [row["net"], row["mode"], str(row["threads"]), row["side"],
-             seconds(row["step_seconds"]), seconds(row["cpu_seconds"]),
-             f"{row['peak_memory_bytes'] / 2**20:.0f}", *ratios]) + " |")
+            [row["net"], row["mode"], str(row["batch"]), row["precision"],
+             str(row["threads"]) if row["device"] == "cpu" else "–", row["side"],
+             milliseconds(row["step_seconds"]),
+             f"{row['batch'] / statistics.median(row['step_seconds']):.1f}",
+             milliseconds(row["cpu_seconds"]),
+             f"{memory / 2**20:.0f}" if memory else "–", *ratios]) + " |")
     return "\n".join(lines) + "\n"
 
 
-def main():
+def positive(kind):
+    def read(text):
+        value = kind(text)
+        if value <= 0:
+            raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
+        return value
+    return read
+
+
+def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu",
+                        help="default: %(default)s")
+    parser.add_argument("--precision", choices=("fp32", "tf32", "bf16"),
+                        help="default: bf16 on a GPU; the CPU computes in fp32")
     parser.add_argument("--python", action="append", metavar="PATH",
                         help="an interpreter that has torch; may be repeated (default: this one)")
-    parser.add_argument("--basin", default=str(ROOT / "build" / "cpu" / "basin"), metavar="PATH",
-                        help="our program (default: %(default)s); '' times PyTorch alone")
-    parser.add_argument("--net", action="append", choices=NETS, help="default: all; repeatable")
+    parser.add_argument("--basin", metavar="PATH",
+                        help="our program; '' times PyTorch alone (default: build/cpu/basin, on a "
+                        "GPU build/cuda/basin)")
+    parser.add_argument("--net", action="append", choices=NETS, help="repeatable; default: "
+                        + "; ".join(f"{k}: {', '.join(v)}" for k, v in DEFAULT_NETS.items()))
     parser.add_argument("--mode", action="append", choices=("train", "eval"), help="default: both")
-    parser.add_argument("--threads", action="append", type=int, help="default: 1 and 2; repeatable")
-    parser.add_argument("--layout", action="append", choices=LAYOUTS,
-                        help="memory layout of PyTorch's side; default: all; repeatable")
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--batch-size", type=positive(int), help="default: by network, device, mode")
+    parser.add_argument("--threads", action="append", type=positive(int),
+                        help="of the CPU; default: 1 and 2; repeatable")
+    parser.add_argument("--side", "--layout", action="append", choices=SIDES,
+                        help="how PyTorch runs; repeatable; default: "
+                        + "; ".join(f"{k}: {', '.join(v)}" for k, v in DEFAULT_SIDES.items()))
+    parser.add_argument("--rounds", type=positive(int), default=3, help="default: %(default)s")
     parser.add_argument("--warmup", type=int, default=2,
-                        help="untimed steps of each process (default: %(default)s)")
+                        help="least untimed steps of each process (default: %(default)s)")
+    parser.add_argument("--warmup-seconds", type=float,
+                        help="least time of them (default: 0 on the CPU, 3 on a GPU)")
     parser.add_argument("--seconds", type=float, default=3,
                         help="aim of one process's timed steps (default: %(default)s)")
     parser.add_argument("--output", type=pathlib.Path, metavar="PATH.md",
@@ -214,46 +376,70 @@ def main():
     parser.add_argument("--child", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        child(*json.loads(arguments.child))
-        return
+        return arguments
+    cuda = arguments.device == "cuda"
+    arguments.precision = arguments.precision or ("bf16" if cuda else "fp32")
+    if not cuda and arguments.precision != "fp32":
+        parser.error(f"--precision {arguments.precision}: the CPU side computes in fp32; use "
+                     "--device cuda")
+    if arguments.warmup_seconds is None:
+        arguments.warmup_seconds = 3.0 if cuda else 0.0
+    if arguments.basin is None:
+        arguments.basin = str(ROOT / "build" / ("cuda" if cuda else "cpu") / "basin")
     if arguments.basin and not pathlib.Path(arguments.basin).exists():
         parser.error(f"{arguments.basin} does not exist: build it, or give --basin '' to time "
                      "PyTorch alone")
+    return arguments
 
+
+def main():
+    arguments = parse_arguments()
+    if arguments.child:
+        child(*json.loads(arguments.child))
+        return
+    cuda = arguments.device == "cuda"
     about = {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-             "cpu": processor(), "cpus": len(os.sched_getaffinity(0)),
+             "cpu": processor(), "cpus": len(os.sched_getaffinity(0)), "gpu_before": gpu_state(),
              "system": platform.platform(), "load_before": load(), "versions": {}}
     rows = []
     for net, mode, threads in itertools.product(
-            arguments.net or NETS, arguments.mode or ("train", "eval"),
-            arguments.threads or (1, 2)):
-        # Idle threads sleep instead of spinning: on a shared machine spinning costs both sides.
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
+            arguments.net or DEFAULT_NETS[arguments.device], arguments.mode or ("train", "eval"),
+            [0] if cuda else arguments.threads or (1, 2)):
+        environment = dict(os.environ)
+        if not cuda:
+            # Idle threads sleep instead of spinning: on a shared machine spinning costs both sides.
+            environment |= {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
         group = []
-        for (label, layout), command in sides(arguments):
-            first = run(command(net, mode, threads, 1), environment)  # how long is a step?
-            steps = max(3, min(200, round(arguments.seconds / first["step_seconds"][-1])))
+        for label, side, command in sides(arguments):
+            first = run(command(net, mode, threads, 0, 0, 1), environment)  # how long is a step?
+            step_seconds = first["step_seconds"][-1]
+            least, most = (50, 1000) if cuda else (3, 200)
+            steps = max(least, min(most, round(arguments.seconds / step_seconds)))
             version = first.get("version", "")
             about["versions"][label] = version or about["versions"].get(label, "")
-            side = "basin" if label == "basin" else f"torch {version} {layout}"
-            row = {"net": net, "mode": mode, "threads": threads, "side": side,
-                   "batch": NETS[net][1], "steps_per_round": steps, "step_seconds": [],
-                   "cpu_seconds": [], "peak_memory_bytes": 0, "load": []}
-            group.append((row, command(net, mode, threads, steps)))
+            row = {"net": net, "mode": mode, "threads": threads, "device": arguments.device,
+                   "precision": arguments.precision,
+                   "side": side if side == "basin" else f"torch {version} {side}",
+                   "batch": batch_size(arguments, net, mode), "steps_per_round": steps,
+                   "step_seconds": [], "cpu_seconds": [], "peak_memory_bytes": 0,
+                   "device_memory_bytes": 0, "load": []}
+            group.append((row, command(net, mode, threads, arguments.warmup_seconds, step_seconds,
+                                       steps)))
         for _ in range(arguments.rounds):
             for row, command in group:
                 row["load"].append(load())
                 result = run(command, environment)
                 row["step_seconds"] += result["step_seconds"]
                 row["cpu_seconds"] += result.get("cpu_seconds", [])
-                row["peak_memory_bytes"] = max(row["peak_memory_bytes"],
-                                               result["peak_memory_bytes"])
+                for key in ("peak_memory_bytes", "device_memory_bytes"):
+                    row[key] = max(row[key], result.get(key, 0))
         group_rows = [row for row, _ in group]
         rows += group_rows
         print(table(group_rows), file=sys.stderr, flush=True)  # not lost when interrupted
-    about["load_after"] = load()
-    text = (f"{about['date']}, {about['cpu']}, {about['cpus']} CPUs, load average "
-            f"{about['load_before']:.1f} before, {about['load_after']:.1f} after, "
+    about["load_after"], about["gpu_after"] = load(), gpu_state()
+    where = (f"GPU before: {about['gpu_before']}; after: {about['gpu_after']}" if cuda else
+             f"load average {about['load_before']:.1f} before, {about['load_after']:.1f} after")
+    text = (f"{about['date']}, {about['cpu']}, {about['cpus']} CPUs, {where}, "
             f"{arguments.rounds} rounds taking turns.\n\n" + table(rows))
     print(text)
     if arguments.output:

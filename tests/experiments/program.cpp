@@ -225,14 +225,73 @@ TEST_CASE("program: every command on a tiny run, with JSON alone on standard out
   CHECK(data["classes"].size() == 3);
   CHECK(read_file(fixture.path("sheet.png")).substr(1, 3) == "PNG");
 
-  const auto bench =
-      json_of(fixture.run({"bench", "--model", "fixup_resnet8", "--image-size", "8", "--batch-size",
-                           "4", "--steps", "2", "--warmup", "1", "--json"}));
-  CHECK(bench["step_seconds"].size() == 2);
-
   write_synthetic_results(fixture.path("results"), 3);
   const auto report = json_of(fixture.run({"report", fixture.path("results"), "--json"}));
   CHECK(fs::exists(report["report"].get<std::string>()));
+}
+
+TEST_CASE("program: bench, its tables and its trace") {
+  const Fixture fixture;
+  const std::vector<std::string> bench = {"bench",
+                                          "--model",
+                                          "fixup_resnet8",
+                                          "--width",
+                                          "4",
+                                          "--classes",
+                                          "3",
+                                          "--image-size",
+                                          "8",
+                                          "--batch-size",
+                                          "4",
+                                          "--steps",
+                                          "2",
+                                          "--warmup",
+                                          "1",
+                                          "--threads",
+                                          "1"};
+  const auto trained = json_of(fixture.run(
+      bench + std::vector<std::string>{"--by-shape", "--trace", fixture.path("trace.json"), "--csv",
+                                       fixture.path("calls.csv"), "--json"}));
+  CHECK(trained["step_seconds"].size() == 2);
+  CHECK(trained["cpu_seconds"].size() == 2);
+  CHECK(trained["width"] == 4);
+  CHECK(trained["peaks"]["copy_bytes_per_second"] > 0);
+  CHECK(trained["roofline"].size() == 5);
+  int64_t calls = 0;
+  double seconds = 0;
+  for (const auto& row : trained["calls"]) {
+    calls += row["count"].get<int64_t>();
+    seconds += row["seconds"].get<double>();
+  }
+  const double in_calls = trained["observed_step"]["call_seconds"];
+  CHECK(seconds == doctest::Approx(in_calls));
+  CHECK(in_calls + trained["observed_step"]["host_seconds"].get<double>() ==
+        doctest::Approx(trained["observed_step"]["seconds"].get<double>()));
+
+  const auto trace = nlohmann::json::parse(read_file(fixture.path("trace.json")));
+  int64_t events = 0;
+  for (const auto& event : trace["traceEvents"]) events += event.value("cat", "") == "call";
+  CHECK(events == calls);
+
+  const CsvTable csv = CsvTable::read(fixture.path("calls.csv"));
+  REQUIRE(csv.row_count() == trained["calls"].size());
+  for (size_t i = 0; i < csv.row_count(); ++i) {
+    CHECK(csv.text(i, "name") == trained["calls"][i]["name"]);
+    CHECK(csv.text(i, "geometry") == trained["calls"][i]["geometry"]);
+    CHECK(csv.number(i, "bytes") == trained["calls"][i]["bytes"].get<double>());
+  }
+
+  // As text, by kind of call; evaluation has no backward.
+  const ProgramResult evaluated = fixture.run(bench + std::vector<std::string>{"--mode", "eval"});
+  CHECK(evaluated.code == 0);
+  for (const char* part : {"fixup_resnet8 eval, batch 4 of 8x8, 3 classes", "images/s", "copy",
+                           "conv2d_forward", "all calls", "as run", "folded"}) {
+    CAPTURE(part);
+    CHECK(contains(evaluated.out, part));
+  }
+  CHECK_FALSE(contains(evaluated.out, "backward"));
+  const ProgramResult bad = fixture.run(bench + std::vector<std::string>{"--batch-size", "0"});
+  CHECK(bad.code != 0);
 }
 
 TEST_CASE("program: comparisons of networks, and their folders") {

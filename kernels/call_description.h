@@ -1,0 +1,103 @@
+// What a call is, for tables and traces: its geometry, and what decides how many bytes it moves.
+// Read off the members that calls have in common, so a new call needs nothing for it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+namespace basin {
+
+struct CallDescription {
+  enum class Geometry {
+    kNone,         // sizes: nothing
+    kFlat,         // elements
+    kRows,         // rows, columns
+    kImages,       // batch, height, width, channels
+    kProduct,      // m, n, k, whether A is transposed, whether B is
+    kConvolution,  // batch, height, width, in and out channels, kernel height and width, stride,
+                   // padding
+  };
+  const char* name = "";
+  Geometry geometry = Geometry::kNone;
+  std::array<int64_t, 9> sizes{};
+  int element_bytes = 0;  // of the call's element type; 0: it has none
+  double flops = 0, bytes = 0;
+  bool relu = false;
+  bool residual = false;    // adds one, or makes its gradient
+  bool accumulate = false;  // adds to the tensor of activations it writes, instead of writing it
+  // Fixup's scalars: a scale, and how many biases; backward: those whose gradient is made.
+  bool scale = false;
+  int biases = 0;
+};
+
+// "16x56x56x64 3x3/2 -> 128 +accumulate": images NHWC, kernel, stride, out channels; matrices
+// rows x columns; products m x n x k.
+std::string geometry_text(const CallDescription& call);
+
+namespace internal {
+template <class Call>
+constexpr int element_bytes(const Call&) {
+  return 0;
+}
+template <template <class...> class Call, class T, class... Rest>
+constexpr int element_bytes(const Call<T, Rest...>&) {
+  return sizeof(T);
+}
+}  // namespace internal
+
+template <class Call>
+CallDescription describe_call(const Call& call) {
+  using Geometry = CallDescription::Geometry;
+  CallDescription d;
+  d.name = Call::kName;
+  d.element_bytes = internal::element_bytes(call);
+  d.flops = call.flops();
+  d.bytes = call.bytes();
+  if constexpr (requires { call.shape.out_channels; }) {
+    const auto& s = call.shape;
+    d.geometry = Geometry::kConvolution;
+    d.sizes = {s.batch,         s.height,       s.width,  s.in_channels, s.out_channels,
+               s.kernel_height, s.kernel_width, s.stride, s.padding};
+  } else if constexpr (requires { call.m, call.n, call.k; }) {
+    d.geometry = Geometry::kProduct;
+    d.sizes = {call.m, call.n, call.k, call.transpose_a, call.transpose_b};
+  } else if constexpr (requires { call.height, call.width, call.channels; }) {
+    d.geometry = Geometry::kImages;
+    d.sizes = {call.batch, call.height, call.width, call.channels};
+  } else if constexpr (requires { call.batch, call.area, call.channels; }) {
+    d.geometry = Geometry::kRows;
+    d.sizes = {call.batch * call.area, call.channels};
+  } else if constexpr (requires { call.rows; }) {
+    d.geometry = Geometry::kRows;
+    if constexpr (requires { call.channels; }) d.sizes = {call.rows, call.channels};
+    if constexpr (requires { call.columns; }) d.sizes = {call.rows, call.columns};
+    if constexpr (requires { call.classes; }) d.sizes = {call.rows, call.classes};
+    if constexpr (requires { call.labels; }) d.sizes = {call.rows, call.labels};
+  } else if constexpr (requires { call.size; }) {
+    d.geometry = Geometry::kFlat;
+    d.sizes = {call.size};
+  } else if constexpr (requires { call.channels; }) {
+    d.geometry = Geometry::kFlat;
+    d.sizes = {call.channels};
+  }
+  if constexpr (requires { call.relu; }) d.relu = call.relu;
+  if constexpr (requires { call.residual; }) d.residual = call.residual != nullptr;
+  if constexpr (requires { call.dresidual; }) d.residual = call.dresidual != nullptr;
+  if constexpr (requires { call.accumulate; }) d.accumulate = call.accumulate;
+  if constexpr (requires { call.accumulate_dx; }) d.accumulate = call.accumulate_dx;
+  if constexpr (requires { call.accumulate_dresidual; }) {
+    d.accumulate = d.accumulate || call.accumulate_dresidual;
+  }
+  if constexpr (requires { call.scale, call.shift; }) {
+    d.scale = call.scale != nullptr;
+    d.biases = (call.bias != nullptr) + (call.shift != nullptr);
+  }
+  if constexpr (requires { call.dscale, call.dshift; }) {
+    d.scale = call.dscale != nullptr;
+    d.biases = (call.dbias != nullptr) + (call.dshift != nullptr);
+  }
+  return d;
+}
+
+}  // namespace basin
