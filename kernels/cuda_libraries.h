@@ -13,8 +13,12 @@
 
 namespace basin::cuda {
 
+// Throws Error, naming where they were looked for, where cuDNN or cuBLASLt is missing or too old.
+void check_libraries();
+
 struct LibraryOptions {
-  // Products of floats in TF32 (10 bits of mantissa) on tensor cores instead of in float.
+  // Products of floats in TF32 (10 bits of mantissa) on tensor cores instead of in float. Bf16 does
+  // not care.
   bool allow_tf32 = false;
   // Algorithms that need more are not considered.
   int64_t workspace_limit = int64_t{1} << 30;
@@ -22,13 +26,17 @@ struct LibraryOptions {
   std::string plan_file;
 };
 
+struct Cudnn;   // kernels/conv2d_cudnn.cpp
+struct Cublas;  // kernels/gemm_cublas.cpp
+
 // The libraries on one stream. Not thread-safe. Only algorithms that give the same bits every time
 // are used, and none that rounds operands or sums to fewer bits than asked for.
 //
-// The first time a convolution's shape is met, all algorithms for it are timed in memory of their
-// own, which is released again; the fastest is kept in the plan file, under everything the choice
-// depends on. That takes up to a second, and must not happen while the stream captures. A plan file
-// that is damaged or of another format is reported on stderr and written anew.
+// The first time a convolution's shape is met, by run() or workspace_bytes(), all algorithms for it
+// are timed in memory of their own, which is released again; the fastest is kept in the plan file,
+// under everything the choice depends on. That takes up to seconds, and must not happen while the
+// stream captures. A plan file that is damaged or of another format is reported on stderr, and
+// written anew.
 class Libraries {
  public:
   Libraries(StreamHandle stream, const LibraryOptions& options);
@@ -36,20 +44,18 @@ class Libraries {
   Libraries(const Libraries&) = delete;
   Libraries& operator=(const Libraries&) = delete;
 
-  const LibraryOptions& options() const { return options_; }
   StreamHandle stream() const { return stream_; }
-  int64_t tuned() const;  // shapes that were timed by this object
+  const LibraryOptions& options() const { return options_; }
+  int64_t tuned() const;  // shapes that were timed for this object, not found in the plan file
 
-  struct Cudnn;   // kernels/conv2d_cudnn.cpp
-  struct Cublas;  // kernels/gemm_cublas.cpp
   Cudnn& cudnn() { return *cudnn_; }
   Cublas& cublas() { return *cublas_; }
 
  private:
   StreamHandle stream_;
   LibraryOptions options_;
-  std::unique_ptr<Cudnn> cudnn_;
-  std::unique_ptr<Cublas> cublas_;
+  std::shared_ptr<Cudnn> cudnn_;
+  std::shared_ptr<Cublas> cublas_;
 };
 
 // Queues the call, whose pointers point to device memory, 16-byte aligned. T: float or Bf16, sums
