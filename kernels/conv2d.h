@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/types.h"
+
 namespace basin {
 
 // One convolution's geometry. Same padding on all sides, square stride, no groups, no dilation.
@@ -65,7 +67,7 @@ struct Conv2dBackwardWeights {
   static constexpr const char* kName = "conv2d_backward_weights";
   Conv2dShape shape;
   const T *x, *dy;
-  T* dw;
+  ParameterType<T>* dw;
   bool accumulate;
   void* workspace;
   int64_t workspace_bytes() const;

@@ -208,7 +208,7 @@ TEST_CASE("the mask is z > 0, also where rounding hides z behind the shift") {
   CHECK(dbias[0] == sum);
 }
 
-#ifndef BASIN_TEST_EMULATED  // float only
+#ifndef BASIN_TEST_ON_DEVICE  // float only
 TEST_CASE("affine_relu in double keeps the precision of double") {
   constexpr int64_t kSize = 20000;
   Guarded<double> x = filled<double>(kSize, Values::kNormal, 1), y(kSize), bias(1);

@@ -64,7 +64,7 @@ TEST_CASE("an SGD step is within the tolerance on random numbers") {
   comparison.report("sgd");
 }
 
-#ifndef BASIN_TEST_EMULATED  // float only
+#ifndef BASIN_TEST_ON_DEVICE  // float only
 TEST_CASE("two SGD steps by hand") {
   // value 1, gradient 2, decay 0.5, momentum 0.5, rate 0.25 (factor 0.5 of 0.5):
   // step 1: m = 2 + 0.5 = 2.5, value = 1 - 0.625 = 0.375

@@ -3,7 +3,8 @@
 //
 // The same cases test every device: they run calls by device::run, which is cpu::run, or, where
 // BASIN_TEST_EMULATED is defined, emulated::run; then it is the schedules of the emulator that must
-// not change a bit.
+// not change a bit. Where BASIN_TEST_CUDA is defined it is the GPU, and one run must have the bits
+// of another, and of a captured one. BASIN_TEST_ON_DEVICE is defined in both: no double there.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -26,15 +27,22 @@
 
 #include "kernels/parallel.h"
 #include "kernels/random.h"
-#ifdef BASIN_TEST_EMULATED
+#if defined(BASIN_TEST_EMULATED)
+#define BASIN_TEST_ON_DEVICE
 #include "kernels/on_device.h"
 #include "tests/emulator/schedules.h"
+#elif defined(BASIN_TEST_CUDA)
+#define BASIN_TEST_ON_DEVICE
+#include "kernels/on_device.h"
+#include "tests/support/cuda_runs.h"
 #endif
 
 namespace basin {
 namespace cpu {}
-#ifdef BASIN_TEST_EMULATED
+#if defined(BASIN_TEST_EMULATED)
 namespace device = emulated;
+#elif defined(BASIN_TEST_CUDA)
+namespace device = on_gpu;
 #else
 namespace device = cpu;
 #endif
@@ -88,7 +96,11 @@ struct GuardedBytes {
     const GuardedBytes& buffer_;
   };
 
+#ifdef BASIN_TEST_CUDA
+  HostBytes bytes;
+#else
   std::vector<std::byte> bytes;
+#endif
 };
 
 // A guarded array, filled with NaN (integers: all bits set) until something is written. Of size 0,
@@ -151,10 +163,17 @@ Guarded<T> output(int64_t size, bool accumulate, Values values, uint32_t seed) {
 }
 
 // Calls run(what) once for each way of running that must not change a bit of the result: the CPU
-// with 1, 2 and 3 threads, the emulator under its schedules.
+// with 1, 2 and 3 threads, the emulator under its schedules, the GPU twice and captured.
 template <class Run>
 void in_every_way(const Run& run) {
-#ifdef BASIN_TEST_EMULATED
+#if defined(BASIN_TEST_CUDA)
+  gpu_runs->capture = false;
+  run("on the GPU");
+  run("on the GPU, a second time");
+  gpu_runs->capture = true;
+  run("on the GPU, captured");
+  gpu_runs->capture = false;
+#elif defined(BASIN_TEST_EMULATED)
   for (const Schedule& schedule : kernel_schedules()) {
     const emulator::ScopedOptions scope(schedule.options);
     run(schedule.name);
