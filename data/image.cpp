@@ -23,6 +23,13 @@ constexpr int kMaxAspect = 100;  // beyond it, resizing by the short side makes 
 
 }  // namespace
 
+void check_inside(const CropBox& box, int64_t height, int64_t width) {
+  BASIN_CHECK(box.top >= 0 && box.left >= 0 && box.height >= 1 && box.width >= 1 &&
+                  box.top + box.height <= height && box.left + box.width <= width,
+              "crop box ", box.height, "x", box.width, " at (", box.top, ", ", box.left,
+              ") outside of an image of ", height, "x", width);
+}
+
 std::string image_defect(const std::string& path) {
   int width = 0, height = 0, channels = 0;
   if (!stbi_info(path.c_str(), &width, &height, &channels)) {
@@ -54,10 +61,7 @@ Image decode_image(const std::string& path) {
 
 void resize_bilinear(const Image& image, const CropBox& box, int64_t height, int64_t width,
                      uint8_t* pixels) {
-  BASIN_CHECK(box.top >= 0 && box.left >= 0 && box.height >= 1 && box.width >= 1 &&
-                  box.top + box.height <= image.height && box.left + box.width <= image.width,
-              "crop box ", box.height, "x", box.width, " at (", box.top, ", ", box.left,
-              ") outside of an image of ", image.height, "x", image.width);
+  check_inside(box, image.height, image.width);
   ResizeTable table;
   const int32_t rows = table.add(box.height, height), columns = table.add(box.width, width);
   cpu::run(Resize{&image.pixels[(box.top * image.width + box.left) * 3], image.width * 3,
@@ -110,13 +114,22 @@ CropBox random_resized_crop(int64_t height, int64_t width, RandomStream& random)
   return box;
 }
 
-void shift_and_flip(const uint8_t* in, int64_t height, int64_t width, int64_t down, int64_t right,
-                    bool flip, uint8_t* out) {
+ShiftAndFlip random_shift_and_flip(int64_t height, int64_t width, bool mirror,
+                                   RandomStream& random) {
+  const int64_t pad_y = height / 8, pad_x = width / 8;
+  const int64_t down = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_y + 1)));
+  const int64_t right = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_x + 1)));
+  const bool flip = (random.bits() >> 31) != 0 && mirror;
+  return {down - pad_y, right - pad_x, flip};
+}
+
+void shift_and_flip(const uint8_t* in, int64_t height, int64_t width, const ShiftAndFlip& change,
+                    uint8_t* out) {
   for (int64_t y = 0; y < height; ++y) {
-    const int64_t from_y = std::clamp<int64_t>(y - down, 0, height - 1);
+    const int64_t from_y = std::clamp<int64_t>(y - change.down, 0, height - 1);
     for (int64_t x = 0; x < width; ++x) {
-      const int64_t shown = flip ? width - 1 - x : x;
-      const int64_t from_x = std::clamp<int64_t>(shown - right, 0, width - 1);
+      const int64_t shown = change.flip ? width - 1 - x : x;
+      const int64_t from_x = std::clamp<int64_t>(shown - change.right, 0, width - 1);
       std::copy_n(in + (from_y * width + from_x) * 3, 3, out + (y * width + x) * 3);
     }
   }

@@ -12,7 +12,6 @@
 
 #include "data/mixup.h"
 #include "data/shuffle.h"
-#include "kernels/augment.h"
 #include "kernels/check.h"
 #include "kernels/random.h"
 
@@ -39,9 +38,10 @@ AlignedFloats aligned_floats(int64_t count) {
 struct Slot {
   Batch batch;
   AlignedFloats images, targets;
-  AlignedFloats plain_targets;  // before mixup; only with mixup
-  std::vector<uint8_t> pixels;  // [batch_size, height, width, 3]
-  std::vector<int32_t> partners;
+  AlignedFloats plain_images, plain_targets;  // before mixup; only with mixup
+  std::vector<uint8_t> pixels;                // one image
+  std::vector<float> values;                  // one normalised image; only with a shuffle
+  std::vector<int64_t> partners;
   int64_t number = -1;  // which batch it holds when it is ready
   bool ready = false;
   std::exception_ptr error;
@@ -77,6 +77,10 @@ class Loader::Implementation {
     for (int c = 0; c < 3; ++c) {
       BASIN_CHECK(data.stddev()[c] > 0, data.name(), ": standard deviation of channel ", c, " is ",
                   data.stddev()[c]);
+      for (int pixel = 0; pixel < 256; ++pixel) {
+        normalised_[c][pixel] =
+            (static_cast<float>(pixel) / 255.0f - data.mean()[c]) / data.stddev()[c];
+      }
     }
     order_.resize(data.size());
     batches_ = options_.drop_last ? data.size() / options_.batch_size
@@ -144,8 +148,12 @@ class Loader::Implementation {
     const int64_t image_size = dataset_->image_bytes(), classes = dataset_->classes();
     slot.images = aligned_floats(rows * image_size);
     slot.targets = aligned_floats(rows * classes);
-    if (options_.mixup_alpha > 0) slot.plain_targets = aligned_floats(rows * classes);
-    slot.pixels.resize(rows * image_size);
+    if (options_.mixup_alpha > 0) {
+      slot.plain_images = aligned_floats(rows * image_size);
+      slot.plain_targets = aligned_floats(rows * classes);
+    }
+    slot.pixels.resize(image_size);
+    if (!shuffle_map_.empty()) slot.values.resize(image_size);
     slot.partners.reserve(rows);
     slot.batch.images = slot.images.get();
     slot.batch.targets = slot.targets.get();
@@ -184,6 +192,7 @@ class Loader::Implementation {
     const Dataset& data = *dataset_;
     const int64_t image_size = data.image_bytes(), classes = data.classes();
     const bool mixup = options_.mixup_alpha > 0;
+    float* images = mixup ? slot.plain_images.get() : slot.images.get();
     float* targets = mixup ? slot.plain_targets.get() : slot.targets.get();
     Batch& batch = slot.batch;
     const int64_t first = number * options_.batch_size;
@@ -193,39 +202,33 @@ class Loader::Implementation {
     for (int64_t row = 0; row < batch.size; ++row) {
       if (cancelled_) return;
       const int64_t index = batch.indices[row];
-      uint8_t* pixels = &slot.pixels[row * image_size];
       if (options_.augment) {
         const RandomStream random(options_.seed, RandomPurpose::kAugmentation,
                                   static_cast<uint32_t>(epoch_), static_cast<uint32_t>(index));
-        data.read_augmented(index, random, pixels);
+        data.read_augmented(index, random, slot.pixels.data());
       } else {
-        data.read(index, pixels);
+        data.read(index, slot.pixels.data());
       }
+      float* image = images + row * image_size;
+      float* values = shuffle_map_.empty() ? image : slot.values.data();
+      for (int64_t i = 0; i < image_size; i += 3) {
+        for (int64_t c = 0; c < 3; ++c) values[i + c] = normalised_[c][slot.pixels[i + c]];
+      }
+      for (size_t i = 0; i < shuffle_map_.size(); ++i) image[i] = values[shuffle_map_[i]];
       data.target(index, targets + row * classes);
       if (!data.multi_label()) batch.labels.push_back(data.label(index));
     }
-    float share = 1;
     if (mixup) {
       RandomStream random(options_.seed, RandomPurpose::kMixup, static_cast<uint32_t>(epoch_),
                           static_cast<uint32_t>(number));
-      share = static_cast<float>(draw_beta(options_.mixup_alpha, options_.mixup_alpha, random));
+      const auto share =
+          static_cast<float>(draw_beta(options_.mixup_alpha, options_.mixup_alpha, random));
       slot.partners.resize(batch.size);
-      std::iota(slot.partners.begin(), slot.partners.end(), 0);
+      std::iota(slot.partners.begin(), slot.partners.end(), int64_t{0});
       shuffle(slot.partners.begin(), slot.partners.end(), random);
+      mix_rows(images, slot.images.get(), image_size, slot.partners, share);
       mix_rows(targets, slot.targets.get(), classes, slot.partners, share);
     }
-    Augment<float> call{};
-    call.pixels = slot.pixels.data();
-    call.map = shuffle_map_.empty() ? nullptr : shuffle_map_.data();
-    call.partners = mixup ? slot.partners.data() : nullptr;
-    call.share = &share;
-    call.mean = data.mean();
-    call.stddev = data.stddev();
-    call.y = slot.images.get();
-    call.batch = batch.size;
-    call.height = data.height();
-    call.width = data.width();
-    cpu::run(call);
     const int64_t missing = options_.batch_size - batch.size;
     std::fill_n(slot.images.get() + batch.size * image_size, missing * image_size, 0.0f);
     std::fill_n(slot.targets.get() + batch.size * classes, missing * classes, 0.0f);
@@ -234,6 +237,7 @@ class Loader::Implementation {
   const std::shared_ptr<const Dataset> dataset_;
   const LoaderOptions options_;
   std::vector<uint32_t> shuffle_map_;  // empty: none
+  float normalised_[3][256];
   int64_t batches_ = 0;
   int64_t next_out_ = 0;  // the batch next() returns next; the caller's thread only
 

@@ -42,24 +42,45 @@ void show(const Augment<float>& call, const ImageView& view, uint8_t* shown) {
   }
 }
 
-// One row; partner null: no image there.
-template <bool kShuffled, bool kMixed>
+// Values [begin, end) of what `shown` becomes before mixup; null: no image.
+template <bool kShuffled>
+void normalise(const Augment<float>& call, const Levels& levels, const uint8_t* shown,
+               int64_t begin, int64_t end, float* values) {
+  if (!shown) {
+    std::fill_n(values, end - begin, 0.0f);
+    return;
+  }
+  if constexpr (kShuffled) {
+    for (int64_t i = begin; i < end; ++i) {
+      const uint32_t from = call.map[i];
+      values[i - begin] = levels.of[from % 3][shown[from]];
+    }
+  } else {
+    for (int64_t i = begin; i < end; i += 3) {
+      float* pixel = values + (i - begin);
+      for (int64_t c = 0; c < 3; ++c) pixel[c] = levels.of[c][shown[i + c]];
+    }
+  }
+}
+
+// One row of the batch.
+template <bool kShuffled>
 void write_row(const Augment<float>& call, const Levels& levels, const uint8_t* own,
                const uint8_t* partner, float* __restrict y) {
-  const float share = kMixed ? *call.share : 1.0f;
-  const uint32_t* map = call.map;
   const int64_t size = call.height * call.width * 3;
-  for (int64_t i = 0; i < size; i += 3) {
-    for (int64_t c = 0; c < 3; ++c) {
-      const int64_t from = kShuffled ? map[i + c] : i + c;
-      const int64_t channel = kShuffled ? from % 3 : c;
-      const float value = levels.of[channel][own[from]];
-      if constexpr (kMixed) {
-        const float other = partner ? levels.of[channel][partner[from]] : 0.0f;
-        y[i + c] = share * value + (1.0f - share) * other;
-      } else {
-        y[i + c] = value;
-      }
+  if (!call.partners || !own) {
+    normalise<kShuffled>(call, levels, own, 0, size, y);
+    return;
+  }
+  const float share = *call.share;
+  constexpr int64_t kPart = 3 * 512;  // stays in the cache
+  float values[kPart], others[kPart];
+  for (int64_t begin = 0; begin < size; begin += kPart) {
+    const int64_t end = std::min(size, begin + kPart);
+    normalise<kShuffled>(call, levels, own, begin, end, values);
+    normalise<kShuffled>(call, levels, partner, begin, end, others);
+    for (int64_t i = 0; i < end - begin; ++i) {
+      y[begin + i] = share * values[i] + (1.0f - share) * others[i];
     }
   }
 }
@@ -82,17 +103,9 @@ void run(const Augment<float>& call) {
   };
   for (int64_t n = 0; n < call.batch; ++n) {
     float* y = call.y + n * image_size;
-    const uint8_t* own = image(n);
-    if (!own) {
-      std::fill_n(y, image_size, 0.0f);
-    } else if (call.partners) {
-      const uint8_t* partner = image(call.partners[n]);
-      call.map ? write_row<true, true>(call, levels, own, partner, y)
-               : write_row<false, true>(call, levels, own, partner, y);
-    } else {
-      call.map ? write_row<true, false>(call, levels, own, nullptr, y)
-               : write_row<false, false>(call, levels, own, nullptr, y);
-    }
+    const uint8_t* partner = call.partners ? image(call.partners[n]) : nullptr;
+    call.map ? write_row<true>(call, levels, image(n), partner, y)
+             : write_row<false>(call, levels, image(n), partner, y);
   }
 }
 

@@ -156,16 +156,16 @@ __global__ void mix_targets(MixTargets call) {
   });
 }
 
-// Blocks along the pixels of a row, so that there are about 4096 of them where there is work for
-// so many.
+// A block makes two tiles at least, for the sake of its levels, and more where there would be more
+// than 4096 blocks.
 template <class T>
 void launch_call(const Augment<T>& call, StreamHandle stream) {
   const int64_t area = call.height * call.width;
   BASIN_CHECK(area < int64_t{1} << 30, "an image of ", call.height, "x", call.width,
               " pixels; the augmentation kernel takes less than 2^30");
-  const int64_t tiles = (area + kThreads - 1) / kThreads;
-  const int64_t wanted = (4096 + call.batch - 1) / call.batch;
-  const dim3 grid(static_cast<unsigned>(tiles < wanted ? tiles : wanted),
+  const int64_t pairs = (area + 2 * kThreads - 1) / (2 * kThreads);
+  const int64_t most = (4096 + call.batch - 1) / call.batch;
+  const dim3 grid(static_cast<unsigned>(pairs < most ? pairs : most),
                   static_cast<unsigned>(call.batch < 65535 ? call.batch : 65535));
   launch(augment<T>, grid, kThreads, 0, stream, call);
 }

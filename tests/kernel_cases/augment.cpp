@@ -283,6 +283,7 @@ void check_all_steps(Errors& mixed) {
                                   Show::kNothing};
   for (const float share : {-1.0f, 0.0f, 0.3f, 1.0f}) {
     check_augment<T>(stored, one, 6, 5, Map::kNone, share, mixed);
+    check_augment<T>(stored, one, 17, 19, Map::kNone, share, mixed);
     check_augment<T>(stored, some, 6, 5, Map::kNone, share, mixed);
     check_augment<T>(stored, some, 6, 5, Map::kAll, share, mixed);
   }
@@ -308,8 +309,8 @@ TEST_CASE("augmented batches in bfloat16") {
 #endif
 
 TEST_CASE("an augmented batch of more rows and pixels than a grid has blocks for") {
-  // More than 4096 rows make the blocks of a row one; its images have two tiles.
-  const int64_t batch = 4100, height = 13, width = 21, size = height * width * 3;
+  // More than 4096 rows leave one block for a row.
+  const int64_t batch = 4100, height = 27, width = 20, size = height * width * 3;
   if (too_large(batch * size)) return;
   Guarded<uint8_t> pixels(batch * size);
   RandomStream random(3, RandomPurpose::kNoise);
