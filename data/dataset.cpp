@@ -44,11 +44,8 @@ void Dataset::read_augmented(int64_t index, RandomStream random, uint8_t* pixels
   thread_local std::vector<uint8_t> original;  // reused: no allocation per image
   original.resize(image_bytes());
   read(index, original.data());
-  const int64_t pad_y = height() / 8, pad_x = width() / 8;
-  const int64_t down = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_y + 1)));
-  const int64_t right = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_x + 1)));
-  const bool flip = (random.bits() >> 31) != 0 && mirror();
-  shift_and_flip(original.data(), height(), width(), down - pad_y, right - pad_x, flip, pixels);
+  const ShiftAndFlip change = random_shift_and_flip(height(), width(), mirror(), random);
+  shift_and_flip(original.data(), height(), width(), change, pixels);
 }
 
 namespace {

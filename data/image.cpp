@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "kernels/check.h"
+#include "kernels/resize.h"
 
 namespace basin::data {
 
@@ -20,44 +21,14 @@ namespace {
 constexpr int64_t kMaxPixels = int64_t{1} << 26;
 constexpr int kMaxAspect = 100;  // beyond it, resizing by the short side makes a giant
 
-// One output position of a resize: input positions [first, first + weights.size()).
-struct Taps {
-  int64_t first;
-  std::vector<int32_t> weights;  // they sum to about 2^22
-};
-
-constexpr int kWeightBits = 22;
-
-// Pillow's precomputed coefficients: triangle filter of radius max(scale, 1).
-std::vector<Taps> resize_taps(int64_t in_size, int64_t out_size) {
-  const double scale = static_cast<double>(in_size) / static_cast<double>(out_size);
-  const double support = std::max(scale, 1.0);
-  std::vector<Taps> taps(out_size);
-  for (int64_t out = 0; out < out_size; ++out) {
-    const double center = (static_cast<double>(out) + 0.5) * scale;
-    const int64_t first = std::max<int64_t>(static_cast<int64_t>(center - support + 0.5), 0);
-    const int64_t last = std::min<int64_t>(static_cast<int64_t>(center + support + 0.5), in_size);
-    std::vector<double> weights;
-    double sum = 0;
-    for (int64_t in = first; in < last; ++in) {
-      const double distance = std::abs((static_cast<double>(in) - center + 0.5) * (1.0 / support));
-      weights.push_back(std::max(0.0, 1.0 - distance));
-      sum += weights.back();
-    }
-    taps[out].first = first;
-    for (const double weight : weights) {
-      taps[out].weights.push_back(static_cast<int32_t>(weight / sum * (1 << kWeightBits) + 0.5));
-    }
-  }
-  return taps;
-}
-
-// Sums fit in 32 bits: 255 * 2^22 and a little, for the weights are at least 0.
-uint8_t to_byte(int32_t sum) {
-  return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255));
-}
-
 }  // namespace
+
+void check_inside(const CropBox& box, int64_t height, int64_t width) {
+  BASIN_CHECK(box.top >= 0 && box.left >= 0 && box.height >= 1 && box.width >= 1 &&
+                  box.top + box.height <= height && box.left + box.width <= width,
+              "crop box ", box.height, "x", box.width, " at (", box.top, ", ", box.left,
+              ") outside of an image of ", height, "x", width);
+}
 
 std::string image_defect(const std::string& path) {
   int width = 0, height = 0, channels = 0;
@@ -90,36 +61,12 @@ Image decode_image(const std::string& path) {
 
 void resize_bilinear(const Image& image, const CropBox& box, int64_t height, int64_t width,
                      uint8_t* pixels) {
-  BASIN_CHECK(box.top >= 0 && box.left >= 0 && box.height >= 1 && box.width >= 1 &&
-                  box.top + box.height <= image.height && box.left + box.width <= image.width,
-              "crop box ", box.height, "x", box.width, " at (", box.top, ", ", box.left,
-              ") outside of an image of ", image.height, "x", image.width);
-  const auto columns = resize_taps(box.width, width);
-  const auto rows = resize_taps(box.height, height);
-  std::vector<uint8_t> narrowed(box.height * width * 3);
-  for (int64_t y = 0; y < box.height; ++y) {
-    const uint8_t* in = &image.pixels[((box.top + y) * image.width + box.left) * 3];
-    uint8_t* out = &narrowed[y * width * 3];
-    for (int64_t x = 0; x < width; ++x) {
-      int32_t sum[3] = {1 << (kWeightBits - 1), 1 << (kWeightBits - 1), 1 << (kWeightBits - 1)};
-      const uint8_t* at = in + columns[x].first * 3;
-      for (const int32_t weight : columns[x].weights) {
-        for (int c = 0; c < 3; ++c) sum[c] += weight * at[c];
-        at += 3;
-      }
-      for (int c = 0; c < 3; ++c) out[x * 3 + c] = to_byte(sum[c]);
-    }
-  }
-  std::vector<int32_t> sums(width * 3);
-  for (int64_t y = 0; y < height; ++y) {
-    std::fill(sums.begin(), sums.end(), 1 << (kWeightBits - 1));
-    const uint8_t* in = &narrowed[rows[y].first * width * 3];
-    for (const int32_t weight : rows[y].weights) {
-      for (int64_t i = 0; i < width * 3; ++i) sums[i] += weight * in[i];
-      in += width * 3;
-    }
-    for (int64_t i = 0; i < width * 3; ++i) pixels[y * width * 3 + i] = to_byte(sums[i]);
-  }
+  check_inside(box, image.height, image.width);
+  ResizeTable table;
+  const int32_t rows = table.add(box.height, height), columns = table.add(box.width, width);
+  cpu::run(Resize{&image.pixels[(box.top * image.width + box.left) * 3], image.width * 3,
+                  box.height, box.width, &table.taps[rows], &table.taps[columns],
+                  table.weights.data(), pixels, height, width});
 }
 
 void resize_and_center_crop(const Image& image, int64_t side, uint8_t* pixels) {
@@ -167,13 +114,22 @@ CropBox random_resized_crop(int64_t height, int64_t width, RandomStream& random)
   return box;
 }
 
-void shift_and_flip(const uint8_t* in, int64_t height, int64_t width, int64_t down, int64_t right,
-                    bool flip, uint8_t* out) {
+ShiftAndFlip random_shift_and_flip(int64_t height, int64_t width, bool mirror,
+                                   RandomStream& random) {
+  const int64_t pad_y = height / 8, pad_x = width / 8;
+  const int64_t down = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_y + 1)));
+  const int64_t right = static_cast<int64_t>(random.below(static_cast<uint32_t>(2 * pad_x + 1)));
+  const bool flip = (random.bits() >> 31) != 0 && mirror;
+  return {down - pad_y, right - pad_x, flip};
+}
+
+void shift_and_flip(const uint8_t* in, int64_t height, int64_t width, const ShiftAndFlip& change,
+                    uint8_t* out) {
   for (int64_t y = 0; y < height; ++y) {
-    const int64_t from_y = std::clamp<int64_t>(y - down, 0, height - 1);
+    const int64_t from_y = std::clamp<int64_t>(y - change.down, 0, height - 1);
     for (int64_t x = 0; x < width; ++x) {
-      const int64_t shown = flip ? width - 1 - x : x;
-      const int64_t from_x = std::clamp<int64_t>(shown - right, 0, width - 1);
+      const int64_t shown = change.flip ? width - 1 - x : x;
+      const int64_t from_x = std::clamp<int64_t>(shown - change.right, 0, width - 1);
       std::copy_n(in + (from_y * width + from_x) * 3, 3, out + (y * width + x) * 3);
     }
   }

@@ -19,6 +19,9 @@ struct CropBox {
   int64_t top, left, height, width;
 };
 
+// Throws Error where the box is empty or reaches beyond an image of height x width.
+void check_inside(const CropBox& box, int64_t height, int64_t width);
+
 // Empty if the header of the PNG or JPEG file at `path` is sound, else what is wrong with it.
 std::string image_defect(const std::string& path);
 
@@ -39,10 +42,20 @@ void resize_and_center_crop(const Image& image, int64_t side, uint8_t* pixels);
 // The box of torchvision's RandomResizedCrop: area 8 to 100 %, aspect ratio 3/4 to 4/3.
 CropBox random_resized_crop(int64_t height, int64_t width, RandomStream& random);
 
-// out = in moved `down` and `right` (edge pixels repeated), then, if `flip`, mirrored left to
-// right. Both [height, width, 3], not overlapping.
-void shift_and_flip(const uint8_t* in, int64_t height, int64_t width, int64_t down, int64_t right,
-                    bool flip, uint8_t* out);
+// A move (edge pixels repeated), and then a mirror from left to right.
+struct ShiftAndFlip {
+  int64_t down, right;
+  bool flip;
+};
+
+// Moves by up to an eighth of the side each way, and, where a mirrored image keeps its label
+// (`mirror`), a flip half of the time.
+ShiftAndFlip random_shift_and_flip(int64_t height, int64_t width, bool mirror,
+                                   RandomStream& random);
+
+// Both [height, width, 3], not overlapping.
+void shift_and_flip(const uint8_t* in, int64_t height, int64_t width, const ShiftAndFlip& change,
+                    uint8_t* out);
 
 // Writes [height, width, 3] as PNG; throws Error naming the file.
 void write_png(const std::string& path, const uint8_t* pixels, int64_t height, int64_t width);

@@ -35,7 +35,7 @@ class PhotoFiles final : public ImageFiles {
     }
     std::vector<uint8_t> resized(image_bytes());
     resize_bilinear(image, box, height(), width(), resized.data());
-    shift_and_flip(resized.data(), height(), width(), 0, 0, true, pixels);
+    shift_and_flip(resized.data(), height(), width(), {0, 0, true}, pixels);
   }
 };
 

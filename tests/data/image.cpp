@@ -107,7 +107,7 @@ TEST_CASE("shift repeats the edge, flip mirrors") {
   const Bytes in{1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6};  // 2 x 3
   const auto shown = [&](int64_t down, int64_t right, bool flip) {
     Bytes out(18), grey;
-    shift_and_flip(in.data(), 2, 3, down, right, flip, out.data());
+    shift_and_flip(in.data(), 2, 3, {down, right, flip}, out.data());
     for (int i = 0; i < 6; ++i) grey.push_back(out[3 * i]);
     return grey;
   };
@@ -127,7 +127,7 @@ TEST_CASE(
     for (int64_t right = -2; right <= 2; ++right) {
       for (const bool flip : {false, true}) {
         Bytes out(original.size());
-        shift_and_flip(original.data(), 16, 16, down, right, flip, out.data());
+        shift_and_flip(original.data(), 16, 16, {down, right, flip}, out.data());
         variants.push_back(out);
       }
     }
