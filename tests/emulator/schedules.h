@@ -32,11 +32,11 @@ inline std::vector<Schedule> schedules() {
           make("greedy warps", Order::kGreedyWarps, 2)};
 }
 
-// Those that the cases of kernels run under: fewer under ThreadSanitizer, which finds a race in
+// Those that the cases of kernels run under: fewer under the sanitizers, which find their faults in
 // any.
 inline std::vector<Schedule> kernel_schedules() {
   std::vector<Schedule> all = schedules();
-#ifdef __SANITIZE_THREAD__
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
   return {all[0], all[3], all[5]};
 #else
   return all;
