@@ -425,8 +425,9 @@ const std::map<std::string, std::string (*)()>& cases() {
       {"read_freed",
        [] {
          auto in = buffer<int>(kBlock, 1);
-         const int* const pointer = in.get();
+         const int* volatile hidden = in.get();  // else the compiler warns of the fault
          in.reset();
+         const int* const pointer = hidden;
          return expect_ones(
              +[](int* out, const int* values) { read_global(values, out); }, 1, 0, pointer);
        }},

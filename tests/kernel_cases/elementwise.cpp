@@ -32,6 +32,15 @@ TEST_CASE("fill writes every element and no other") {
   }
 }
 
+TEST_CASE("fill takes more elements than a grid of CUDA threads in one step") {
+  constexpr int64_t kSize = int64_t{4096} * 256 * 4 + 1029;  // blocks_for of kernels/vector.h
+  if (too_large(kSize)) return;
+  Guarded<float> y(kSize);
+  device::run(Fill<float>{y.data(), 2.5f, kSize});
+  CHECK(std::all_of(y.data(), y.data() + kSize, [](float value) { return value == 2.5f; }));
+  CHECK(y.intact());
+}
+
 TEST_CASE("add and scale are correctly rounded") {
   for (int64_t size : kSizes) {
     if (too_large(size)) continue;
