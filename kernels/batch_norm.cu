@@ -9,67 +9,25 @@
 // Chan's formula: eight threads take every eighth chunk, and the eight are merged in order. Reads x
 // once from memory.
 //
-// Forward: y = [relu]((x - mean)*inverse_std*weight + bias [+ residual]). Reads x and the residual,
-// writes y.
+// Forward: y = [relu]((x - mean)*inverse_std*weight + bias [+ residual]). Blocks walk the tensor in
+// reverse, so that they begin with what the statistics read last, which is in the cache yet. Reads
+// x and the residual, writes y.
 //
 // Backward: sums of dz and dz*xhat of a chunk to `partials`; a second kernel adds the chunks up in
 // the same way; a third writes dx and dresidual. Reads x, dy and y twice, writes dx and dresidual:
 // 6 passes, and 2 of y.
 #include "kernels/batch_norm.h"
 
-#include "kernels/reduce.h"
-#include "kernels/vector.h"
+#include "kernels/batch_norm_passes.h"
 
 namespace basin {
 namespace {
-
-constexpr int kAcross = 8, kDown = 32;  // threads of a block
-constexpr int kRowsPerThread = 8;       // of the elementwise kernels
-
-template <class T>
-constexpr int kTile = kAcross* kVectorSize<T>;  // channels of a block
-
-template <class T>
-unsigned tiles(int64_t channels) {
-  return static_cast<unsigned>((channels + kTile<T> - 1) / kTile<T>);
-}
-
-// The vector of channels of this thread; count 0: behind the last one.
-struct Channels {
-  int64_t first;
-  int count;
-};
-
-template <class T>
-__device__ Channels my_channels(int64_t channels) {
-  const int64_t first = (int64_t{blockIdx.y} * kAcross + threadIdx.x) * kVectorSize<T>;
-  const int64_t left = channels - first;
-  return {first, left <= 0 ? 0 : static_cast<int>(left < kVectorSize<T> ? left : kVectorSize<T>)};
-}
-
-// Sums over the threads down a block, of one value for each channel of its tile; to the first
-// kTile<T> threads of the block, one channel each. All threads must come.
-template <class T>
-__device__ double sum_down(const CompensatedSum (&sums)[kVectorSize<T>]) {
-  BASIN_SHARED(partials, double[kDown][kTile<T>]);
-  for (int k = 0; k < kVectorSize<T>; ++k) {
-    partials[threadIdx.y][threadIdx.x * kVectorSize<T> + k] = sums[k].value();
-  }
-  __syncthreads();
-  const unsigned thread = threadIdx.y * kAcross + threadIdx.x;
-  double total = 0;
-  if (thread < kTile<T>) {
-    for (int row = 0; row < kDown; ++row) total += partials[row][thread];
-  }
-  __syncthreads();  // before the next call writes
-  return total;
-}
 
 template <class T>
 __global__ void chunk_statistics(BatchNormStatistics<T> call) {
   constexpr int kCount = kVectorSize<T>;
   BASIN_SHARED(means, float[kTile<T>]);
-  const Channels mine = my_channels<T>(call.channels);
+  const Channels mine = my_channels<T>(call.channels, blockIdx.y);
   const int64_t begin = blockIdx.x * call.chunk_rows();
   const int64_t end = min(begin + call.chunk_rows(), call.rows);
   const auto rows = static_cast<double>(end - begin);
@@ -119,8 +77,6 @@ __device__ Moments merge(const Moments& a, const Moments& b) {
           a.squares + b.squares + delta * delta * a.count * b.count / count, count};
 }
 
-constexpr int kMergeAcross = 32, kMergeDown = 8;
-
 template <class T>
 __global__ void merge_statistics(BatchNormStatistics<T> call) {
   BASIN_SHARED(merged, Moments[kMergeDown][kMergeAcross]);
@@ -154,7 +110,7 @@ __global__ void merge_statistics(BatchNormStatistics<T> call) {
 template <class T>
 __global__ void batch_norm_forward(BatchNormForward<T> call) {
   constexpr int kCount = kVectorSize<T>;
-  const Channels mine = my_channels<T>(call.channels);
+  const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
   float mean[kCount], factor[kCount], weight[kCount], bias[kCount];
   load(call.mean + mine.first, mine.count, mean);
@@ -162,7 +118,7 @@ __global__ void batch_norm_forward(BatchNormForward<T> call) {
   load(call.weight + mine.first, mine.count, weight);
   load(call.bias + mine.first, mine.count, bias);
   for (int k = 0; k < kCount; ++k) factor[k] *= weight[k];
-  const int64_t begin = int64_t{blockIdx.x} * kDown * kRowsPerThread;
+  const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
   for (int i = 0; i < kRowsPerThread; ++i) {
     const int64_t row = begin + i * kDown + threadIdx.y;
     if (row >= call.rows) return;
@@ -179,136 +135,26 @@ __global__ void batch_norm_forward(BatchNormForward<T> call) {
   }
 }
 
-// dz[0, count) at the element `at`: dy, where the ReLU let it through.
-template <class T, int kCount>
-__device__ void load_dz(const BatchNormBackward<T>& call, int64_t at, int count,
-                        float (&dz)[kCount]) {
-  load(call.dy + at, count, dz);
-  if (call.relu) {
-    float y[kCount];
-    load(call.y + at, count, y);
-    for (int k = 0; k < kCount; ++k) dz[k] = y[k] > 0 ? dz[k] : 0;
-  }
-}
-
-template <class T>
-__global__ void chunk_gradients(BatchNormBackward<T> call) {
-  constexpr int kCount = kVectorSize<T>;
-  const Channels mine = my_channels<T>(call.channels);
-  const int64_t begin = blockIdx.x * call.chunk_rows();
-  const int64_t end = min(begin + call.chunk_rows(), call.rows);
-  CompensatedSum sum_dz[kCount], sum_dzx[kCount];
-  if (mine.count > 0) {
-    float mean[kCount], inverse_std[kCount];
-    load(call.mean + mine.first, mine.count, mean);
-    load(call.inverse_std + mine.first, mine.count, inverse_std);
-    for (int64_t row = begin + threadIdx.y; row < end; row += kDown) {
-      const int64_t at = row * call.channels + mine.first;
-      float dz[kCount], x[kCount];
-      load_dz(call, at, mine.count, dz);
-      load(call.x + at, mine.count, x);
-      for (int k = 0; k < kCount; ++k) {
-        sum_dz[k].add(dz[k]);
-        sum_dzx[k].add((x[k] - mean[k]) * inverse_std[k] * dz[k]);
-      }
-    }
-  }
-  const double dz = sum_down<T>(sum_dz), dzx = sum_down<T>(sum_dzx);
-  const unsigned thread = threadIdx.y * kAcross + threadIdx.x;
-  const int64_t channel = int64_t{blockIdx.y} * kTile<T> + thread;
-  if (thread < kTile<T> && channel < call.channels) {
-    double* chunk = call.partials + int64_t{blockIdx.x} * 2 * call.channels;
-    chunk[channel] = dz;
-    chunk[call.channels + channel] = dzx;
-  }
-}
-
-// The totals of dz and dz*xhat come behind the chunks in `partials`.
-template <class T>
-__device__ double* totals(const BatchNormBackward<T>& call) {
-  const int64_t step = call.chunk_rows();
-  return call.partials + (call.rows + step - 1) / step * 2 * call.channels;
-}
-
-template <class T>
-__global__ void sum_gradients(BatchNormBackward<T> call) {
-  BASIN_SHARED(sums, double[kMergeDown][kMergeAcross]);
-  const int64_t step = call.chunk_rows(), chunks = (call.rows + step - 1) / step;
-  const int64_t index = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;  // of dz, then of dz*xhat
-  double sum = 0;
-  if (index < 2 * call.channels) {
-    for (int64_t i = threadIdx.y; i < chunks; i += kMergeDown) {
-      sum += call.partials[i * 2 * call.channels + index];
-    }
-  }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.y != 0 || index >= 2 * call.channels) return;
-  for (int i = 1; i < kMergeDown; ++i) sum += sums[i][threadIdx.x];
-  totals(call)[index] = sum;
-  const bool is_bias = index < call.channels;
-  float* out = is_bias ? call.dbias : call.dweight;
-  const bool accumulate = is_bias ? call.accumulate_dbias : call.accumulate_dweight;
-  const int64_t channel = is_bias ? index : index - call.channels;
-  if (out) out[channel] = static_cast<float>((accumulate ? out[channel] : 0.0) + sum);
-}
-
-// dx = a*dz + (b*(x - mean) + d) with a, b, d of the channel.
-template <class T>
-__global__ void batch_norm_backward(BatchNormBackward<T> call) {
-  constexpr int kCount = kVectorSize<T>;
-  const Channels mine = my_channels<T>(call.channels);
-  if (mine.count == 0) return;
-  float mean[kCount] = {}, a[kCount] = {}, b[kCount] = {}, d[kCount] = {};
-  for (int k = 0; k < kCount; ++k) {
-    if (k >= mine.count) break;
-    const int64_t channel = mine.first + k;
-    const double mean_dz = totals(call)[channel] / double(call.rows);
-    const double mean_dzx = totals(call)[call.channels + channel] / double(call.rows);
-    const double inverse_std = call.inverse_std[channel];
-    const double factor = call.weight[channel] * inverse_std;
-    mean[k] = call.mean[channel];
-    a[k] = static_cast<float>(factor);
-    b[k] = static_cast<float>(-factor * inverse_std * mean_dzx);
-    d[k] = static_cast<float>(-factor * mean_dz);
-  }
-  const int64_t begin = int64_t{blockIdx.x} * kDown * kRowsPerThread;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const int64_t row = begin + i * kDown + threadIdx.y;
-    if (row >= call.rows) return;
+// dz is dy, where the ReLU let it through.
+struct PlainGradient {
+  template <class T, int kCount>
+  __device__ void load(const BatchNormBackward<T>& call, int64_t row, const Channels& mine,
+                       float (&dz)[kCount]) const {
     const int64_t at = row * call.channels + mine.first;
-    float dz[kCount];
-    load_dz(call, at, mine.count, dz);
-    if (call.dx) {
-      float x[kCount];
-      load(call.x + at, mine.count, x);
-      for (int k = 0; k < kCount; ++k) x[k] = a[k] * dz[k] + (b[k] * (x[k] - mean[k]) + d[k]);
-      store_or_add(call.dx + at, mine.count, x, call.accumulate_dx);
-    }
-    if (call.dresidual) {
-      store_or_add(call.dresidual + at, mine.count, dz, call.accumulate_dresidual);
+    basin::load(call.dy + at, mine.count, dz);
+    if (call.relu) {
+      float y[kCount];
+      basin::load(call.y + at, mine.count, y);
+      for (int k = 0; k < kCount; ++k) dz[k] = y[k] > 0 ? dz[k] : 0;
     }
   }
-}
+};
 
 template <class T>
 __global__ void inverse_std(BatchNormInverseStd<T> call) {
   for_each_vector<1>(call.channels, [&](int64_t c, int) {
     call.inverse_std[c] = static_cast<float>(1.0 / sqrt(double(call.variance[c]) + call.epsilon));
   });
-}
-
-unsigned merge_blocks(int64_t columns) {
-  return static_cast<unsigned>((columns + kMergeAcross - 1) / kMergeAcross);
-}
-
-template <class Call>
-unsigned chunks_of(const Call& call) {
-  return static_cast<unsigned>((call.rows + call.chunk_rows() - 1) / call.chunk_rows());
-}
-
-unsigned row_blocks(int64_t rows) {
-  return static_cast<unsigned>((rows + kDown * kRowsPerThread - 1) / (kDown * kRowsPerThread));
 }
 
 template <class T>
@@ -327,13 +173,14 @@ void launch_call(const BatchNormForward<T>& call, StreamHandle stream) {
 
 template <class T>
 void launch_call(const BatchNormBackward<T>& call, StreamHandle stream) {
-  launch(chunk_gradients<T>, dim3(chunks_of(call), tiles<T>(call.channels)), dim3(kAcross, kDown),
-         0, stream, call);
+  launch(chunk_gradients<T, PlainGradient>, dim3(chunks_of(call), tiles<T>(call.channels)),
+         dim3(kAcross, kDown), 0, stream, call, PlainGradient{});
   launch(sum_gradients<T>, merge_blocks(2 * call.channels), dim3(kMergeAcross, kMergeDown), 0,
          stream, call);
   if (!call.dx && !call.dresidual) return;
-  launch(batch_norm_backward<T>, dim3(row_blocks(call.rows), tiles<T>(call.channels)),
-         dim3(kAcross, kDown), 0, stream, call);
+  launch(batch_norm_backward<T, PlainGradient>,
+         dim3(row_blocks(call.rows), tiles<T>(call.channels)), dim3(kAcross, kDown), 0, stream,
+         call, PlainGradient{});
 }
 
 template <class T>

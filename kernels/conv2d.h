@@ -14,11 +14,15 @@ struct Conv2dShape {
   int64_t out_channels, kernel_height, kernel_width;  // w: [out, kernel_height, kernel_width, in]
   int64_t stride, padding;
 
-  int64_t out_height() const { return (height + 2 * padding - kernel_height) / stride + 1; }
-  int64_t out_width() const { return (width + 2 * padding - kernel_width) / stride + 1; }
-  int64_t x_size() const { return batch * height * width * in_channels; }
-  int64_t w_size() const { return out_channels * kernel_height * kernel_width * in_channels; }
-  int64_t y_size() const { return batch * out_height() * out_width() * out_channels; }
+  constexpr int64_t out_height() const {
+    return (height + 2 * padding - kernel_height) / stride + 1;
+  }
+  constexpr int64_t out_width() const { return (width + 2 * padding - kernel_width) / stride + 1; }
+  constexpr int64_t x_size() const { return batch * height * width * in_channels; }
+  constexpr int64_t w_size() const {
+    return out_channels * kernel_height * kernel_width * in_channels;
+  }
+  constexpr int64_t y_size() const { return batch * out_height() * out_width() * out_channels; }
   double flops() const {  // the arithmetic of the definition, multiply and add counted apart
     return 2.0 * static_cast<double>(y_size()) *
            static_cast<double>(kernel_height * kernel_width * in_channels);

@@ -12,7 +12,9 @@ void run(const SoftmaxCrossEntropy<T>& call) {
   for (int64_t row = 0; row < call.rows; ++row) {
     const T* x = call.logits + row * call.classes;
     const T* target = call.targets + row * call.classes;
-    const double largest = *std::max_element(x, x + call.classes);
+    const T* most = std::max_element(x, x + call.classes);
+    if (call.predictions) call.predictions[row] = static_cast<int32_t>(most - x);
+    const double largest = *most;
     double sum = 0, mass = 0;
     for (int64_t k = 0; k < call.classes; ++k) {
       sum += std::exp(double(x[k]) - largest);
@@ -52,11 +54,26 @@ void run(const ArgMax<T>& call) {
   }
 }
 
+template <class T>
+void run(const TopKCorrect<T>& call) {
+  for (int64_t row = 0; row < call.rows; ++row) {
+    const T* x = call.logits + row * call.classes;
+    const int64_t label = call.labels[row];
+    int64_t larger = 0;
+    for (int64_t k = 0; k < call.classes; ++k) {
+      larger += x[k] > x[label] || (x[k] == x[label] && k < label);
+    }
+    *call.correct += larger < call.k;
+  }
+}
+
 template void run(const SoftmaxCrossEntropy<float>&);
 template void run(const SoftmaxCrossEntropy<double>&);
 template void run(const SigmoidCrossEntropy<float>&);
 template void run(const SigmoidCrossEntropy<double>&);
 template void run(const ArgMax<float>&);
 template void run(const ArgMax<double>&);
+template void run(const TopKCorrect<float>&);
+template void run(const TopKCorrect<double>&);
 
 }  // namespace basin::cpu

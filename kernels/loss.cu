@@ -2,14 +2,15 @@
 // in double, as on the CPU.
 //
 // Softmax cross entropy: a warp takes a row; its lanes take every 32nd class, for the largest
-// logit, the sum of exponentials, and then the gradient. The loss is a second kernel of one block,
-// whose eight warps take every eighth row and add up their losses in order; the sums of the warps
-// are added by block_sum. Reads logits and targets three times each (from cache but for the first),
-// writes dlogits once.
+// logit, the sum of exponentials, the loss, and then the gradient. The losses of the rows go to
+// `partials`, and a second kernel of one block adds them up, each thread every 256th in order, and
+// then the threads by block_sum. Reads logits three times and targets three times (from cache but
+// for the first), writes dlogits once.
 //
 // Sigmoid cross entropy: gradients element by element; the loss in one block, thread by thread.
 //
-// ArgMax: a warp takes a row.
+// ArgMax, TopKCorrect: a warp takes a row. Hits are whole numbers, so that the atomic sum of the
+// blocks' does not depend on their order. Read logits once.
 #include "kernels/loss.h"
 
 #include "kernels/reduce.h"
@@ -20,72 +21,77 @@ namespace {
 
 constexpr int kWarps = kThreads / 32;
 
-template <class T>
-__device__ T warp_max(T value) {
-#pragma unroll
-  for (int distance = 16; distance > 0; distance /= 2) {
-    value = max(value, __shfl_xor_sync(kAllLanes, value, distance));
-  }
-  return value;
-}
-
-struct Row {
-  double log_sum, mass, loss;  // log sum exp of the logits; sum of the targets; loss
+// The largest number of a row and its class, the first of equals; to all lanes.
+struct Most {
+  float value;
+  int64_t index;
 };
 
-// All lanes of a warp come for the same row.
 template <class T>
-__device__ Row row_of(const SoftmaxCrossEntropy<T>& call, int64_t row) {
-  const int lane = threadIdx.x % 32;
-  const T* x = call.logits + row * call.classes;
-  const T* target = call.targets + row * call.classes;
-  double largest = to_float(x[0]);
-  for (int64_t k = lane; k < call.classes; k += 32) largest = max(largest, double(to_float(x[k])));
-  largest = warp_max(largest);
-  double sum = 0, mass = 0;
-  for (int64_t k = lane; k < call.classes; k += 32) {
-    sum += exp(to_float(x[k]) - largest);
-    mass += to_float(target[k]);
+__device__ Most most_of(const T* x, int64_t classes) {
+  const int64_t lane = threadIdx.x % 32;
+  Most most{0, lane < classes ? lane : 0};
+  most.value = to_float(x[most.index]);
+  for (int64_t k = most.index + 32; k < classes; k += 32) {
+    const float value = to_float(x[k]);
+    if (value > most.value) most = {value, k};
   }
-  Row result{log(warp_sum(sum)) + largest, warp_sum(mass), 0};
-  double loss = 0;
-  for (int64_t k = lane; k < call.classes; k += 32) {
-    const double t = to_float(target[k]);
-    if (t != 0) loss -= t * (to_float(x[k]) - result.log_sum);
+#pragma unroll
+  for (int distance = 16; distance > 0; distance /= 2) {
+    const float value = __shfl_xor_sync(kAllLanes, most.value, distance);
+    const int64_t k = __shfl_xor_sync(kAllLanes, most.index, distance);
+    if (value > most.value || (value == most.value && k < most.index)) most = {value, k};
   }
-  result.loss = warp_sum(loss);
-  return result;
+  return most;
+}
+
+// The row of this warp.
+__device__ int64_t my_row() {
+  return int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
 }
 
 template <class T>
-__global__ void softmax_gradient(SoftmaxCrossEntropy<T> call) {
-  const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
+__global__ void softmax_rows(SoftmaxCrossEntropy<T> call) {
+  const int64_t row = my_row(), lane = threadIdx.x % 32;
   if (row >= call.rows) return;  // whole warps
-  const Row values = row_of(call, row);
-  for (int64_t k = threadIdx.x % 32; k < call.classes; k += 32) {
-    const int64_t at = row * call.classes + k;
-    const double softmax = exp(to_float(call.logits[at]) - values.log_sum);
-    call.dlogits[at] = from_float<T>(static_cast<float>(
-        (softmax * values.mass - to_float(call.targets[at])) / double(call.rows)));
+  const T* x = call.logits + row * call.classes;
+  const auto* target = call.targets + row * call.classes;
+  const Most most = most_of(x, call.classes);
+  double sum = 0, mass = 0, loss = 0;
+  for (int64_t k = lane; k < call.classes; k += 32) {
+    sum += exp(double(to_float(x[k])) - most.value);
+    mass += target[k];
+  }
+  const double log_sum = log(warp_sum(sum)) + most.value;
+  mass = warp_sum(mass);
+  for (int64_t k = lane; k < call.classes; k += 32) {
+    const double t = target[k], difference = to_float(x[k]) - log_sum;
+    if (t != 0) loss -= t * difference;
+    if (call.dlogits) {
+      call.dlogits[row * call.classes + k] =
+          from_float<T>(static_cast<float>((exp(difference) * mass - t) / double(call.rows)));
+    }
+  }
+  loss = warp_sum(loss);
+  if (lane == 0) {
+    call.partials[row] = loss;
+    if (call.predictions) call.predictions[row] = static_cast<int32_t>(most.index);
   }
 }
 
 template <class T>
 __global__ void softmax_loss(SoftmaxCrossEntropy<T> call) {
   double sum = 0;
-  for (int64_t row = threadIdx.x / 32; row < call.rows; row += kWarps) {
-    sum += row_of(call, row).loss;
-  }
-  if (threadIdx.x % 32 != 0) sum = 0;
+  for (int64_t row = threadIdx.x; row < call.rows; row += kThreads) sum += call.partials[row];
   sum = block_sum<kThreads>(sum);
-  if (threadIdx.x == 0) *call.loss = from_float<T>(static_cast<float>(sum / double(call.rows)));
+  if (threadIdx.x == 0) *call.loss = static_cast<float>(sum / double(call.rows));
 }
 
 template <class T>
 __global__ void sigmoid_gradient(SigmoidCrossEntropy<T> call) {
   const int64_t size = call.rows * call.labels;
   for_each_vector<1>(size, [&](int64_t i, int) {
-    const double x = to_float(call.logits[i]), target = to_float(call.targets[i]);
+    const double x = to_float(call.logits[i]), target = call.targets[i];
     const double small = exp(-fabs(x));
     const double sigmoid = x >= 0 ? 1 / (1 + small) : small / (1 + small);
     call.dlogits[i] = from_float<T>(static_cast<float>((sigmoid - target) / double(size)));
@@ -97,36 +103,41 @@ __global__ void sigmoid_loss(SigmoidCrossEntropy<T> call) {
   const int64_t size = call.rows * call.labels;
   double sum = 0;
   for (int64_t i = threadIdx.x; i < size; i += kThreads) {
-    const double x = to_float(call.logits[i]), target = to_float(call.targets[i]);
+    const double x = to_float(call.logits[i]), target = call.targets[i];
     sum += max(x, 0.0) - x * target + log1p(exp(-fabs(x)));
   }
   sum = block_sum<kThreads>(sum);
-  if (threadIdx.x == 0) *call.loss = from_float<T>(static_cast<float>(sum / double(size)));
+  if (threadIdx.x == 0) *call.loss = static_cast<float>(sum / double(size));
 }
 
 template <class T>
 __global__ void arg_max(ArgMax<T> call) {
-  const int64_t row = int64_t{blockIdx.x} * kWarps + threadIdx.x / 32;
+  const int64_t row = my_row();
   if (row >= call.rows) return;  // whole warps
-  const T* x = call.logits + row * call.classes;
-  int64_t best = threadIdx.x % 32 < call.classes ? threadIdx.x % 32 : 0;
-  float largest = to_float(x[best]);
-  for (int64_t k = best + 32; k < call.classes; k += 32) {
-    const float value = to_float(x[k]);
-    if (value > largest) {
-      largest = value;
-      best = k;
+  const Most most = most_of(call.logits + row * call.classes, call.classes);
+  if (threadIdx.x % 32 == 0) call.predictions[row] = static_cast<int32_t>(most.index);
+}
+
+template <class T>
+__global__ void top_k_correct(TopKCorrect<T> call) {
+  const int64_t row = my_row();
+  int hit = 0;
+  if (row < call.rows) {  // whole warps
+    const T* x = call.logits + row * call.classes;
+    const int64_t label = call.labels[row];
+    const float value = to_float(x[label]);
+    int larger = 0;
+    for (int64_t k = threadIdx.x % 32; k < call.classes; k += 32) {
+      const float other = to_float(x[k]);
+      larger += other > value || (other == value && k < label);
     }
+    hit = warp_sum(larger) < call.k && threadIdx.x % 32 == 0;
   }
-  for (int distance = 16; distance > 0; distance /= 2) {
-    const float value = __shfl_xor_sync(kAllLanes, largest, distance);
-    const int64_t k = __shfl_xor_sync(kAllLanes, best, distance);
-    if (value > largest || (value == largest && k < best)) {
-      largest = value;
-      best = k;
-    }
+  const int hits = block_sum<kThreads>(hit);
+  if (threadIdx.x == 0) {
+    atomicAdd(reinterpret_cast<unsigned long long*>(call.correct),
+              static_cast<unsigned long long>(hits));
   }
-  if (threadIdx.x % 32 == 0) call.predictions[row] = static_cast<int32_t>(best);
 }
 
 unsigned row_blocks(int64_t rows) {
@@ -135,9 +146,7 @@ unsigned row_blocks(int64_t rows) {
 
 template <class T>
 void launch_call(const SoftmaxCrossEntropy<T>& call, StreamHandle stream) {
-  if (call.dlogits) {
-    launch(softmax_gradient<T>, row_blocks(call.rows), kThreads, 0, stream, call);
-  }
+  launch(softmax_rows<T>, row_blocks(call.rows), kThreads, 0, stream, call);
   launch(softmax_loss<T>, 1, kThreads, 0, stream, call);
 }
 template <class T>
@@ -151,11 +160,20 @@ template <class T>
 void launch_call(const ArgMax<T>& call, StreamHandle stream) {
   launch(arg_max<T>, row_blocks(call.rows), kThreads, 0, stream, call);
 }
+template <class T>
+void launch_call(const TopKCorrect<T>& call, StreamHandle stream) {
+  launch(top_k_correct<T>, row_blocks(call.rows), kThreads, 0, stream, call);
+}
 
 }  // namespace
 
 BASIN_DEFINE_RUN(SoftmaxCrossEntropy<float>)
+BASIN_DEFINE_RUN(SoftmaxCrossEntropy<Bf16>)
 BASIN_DEFINE_RUN(SigmoidCrossEntropy<float>)
+BASIN_DEFINE_RUN(SigmoidCrossEntropy<Bf16>)
 BASIN_DEFINE_RUN(ArgMax<float>)
+BASIN_DEFINE_RUN(ArgMax<Bf16>)
+BASIN_DEFINE_RUN(TopKCorrect<float>)
+BASIN_DEFINE_RUN(TopKCorrect<Bf16>)
 
 }  // namespace basin

@@ -1,5 +1,5 @@
-// The calls of the losses: softmax cross entropy with soft targets, sigmoid binary cross entropy,
-// and the most probable class.
+// The calls of the losses: softmax cross entropy with soft targets, sigmoid binary cross entropy;
+// and of what is counted beside them: the most probable class, hits among the k most probable.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +9,22 @@
 namespace basin {
 
 // loss = mean over rows of -sum_k target[k]*log_softmax(logits)[k];
-// dlogits = (softmax(logits)*sum(target) - target) / rows, or null. Rows and sums in double, in
-// order.
+// dlogits = (softmax(logits)*sum(target) - target) / rows, or null; predictions as in ArgMax, or
+// null. Rows and sums in double, in order.
 template <class T>
 struct SoftmaxCrossEntropy {
   static constexpr const char* kName = "softmax_cross_entropy";
-  const T *logits, *targets;  // [rows, classes]
-  T *loss, *dlogits;          // loss: one element
+  const T* logits;                  // [rows, classes]
+  const ParameterType<T>* targets;  // [rows, classes]
+  ParameterType<T>* loss;           // one element
+  T* dlogits;
   int64_t rows, classes;
+  double* partials = nullptr;  // rows elements: the losses of the rows, on devices
+  int32_t* predictions = nullptr;
   double flops() const { return 6.0 * static_cast<double>(rows * classes); }
   double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(rows * classes) * (dlogits ? 3 : 2);
+    return static_cast<double>(sizeof(T) * (dlogits ? 2 : 1) + sizeof(ParameterType<T>)) *
+           static_cast<double>(rows * classes);
   }
 };
 
@@ -28,12 +33,15 @@ struct SoftmaxCrossEntropy {
 template <class T>
 struct SigmoidCrossEntropy {
   static constexpr const char* kName = "sigmoid_cross_entropy";
-  const T *logits, *targets;  // [rows, labels]
-  T *loss, *dlogits;
+  const T* logits;                  // [rows, labels]
+  const ParameterType<T>* targets;  // [rows, labels]
+  ParameterType<T>* loss;           // one element
+  T* dlogits;                       // or null
   int64_t rows, labels;
   double flops() const { return 6.0 * static_cast<double>(rows * labels); }
   double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(rows * labels) * (dlogits ? 3 : 2);
+    return static_cast<double>(sizeof(T) * (dlogits ? 2 : 1) + sizeof(ParameterType<T>)) *
+           static_cast<double>(rows * labels);
   }
 };
 
@@ -50,6 +58,22 @@ struct ArgMax {
   }
 };
 
+// correct += number of rows whose label is among the k largest logits. Of equal logits the first
+// class counts as the larger, so k = 1 asks whether ArgMax is the label.
+template <class T>
+struct TopKCorrect {
+  static constexpr const char* kName = "top_k_correct";
+  const T* logits;        // [rows, classes]
+  const int32_t* labels;  // [rows], in 0..classes-1
+  int64_t* correct;       // one element
+  int64_t k, rows, classes;
+  double flops() const { return static_cast<double>(rows * classes); }
+  double bytes() const {
+    return static_cast<double>(sizeof(T)) * static_cast<double>(rows * classes) +
+           4.0 * static_cast<double>(rows);
+  }
+};
+
 namespace cpu {
 template <class T>
 void run(const SoftmaxCrossEntropy<T>&);
@@ -57,6 +81,8 @@ template <class T>
 void run(const SigmoidCrossEntropy<T>&);
 template <class T>
 void run(const ArgMax<T>&);
+template <class T>
+void run(const TopKCorrect<T>&);
 }  // namespace cpu
 
 }  // namespace basin

@@ -22,6 +22,9 @@ void run(const SgdStep<T>& call) {
       momentum[i] = step;
       value[i] -= rate * step;
     }
+    if (!call.copy) return;
+    Bf16* __restrict copy = call.copy + chunk.offset;
+    for (int64_t i = 0; i < chunk.size; ++i) copy[i] = to_bf16(static_cast<float>(value[i]));
   });
 }
 

@@ -3,7 +3,7 @@
 // momentum = m*momentum + (gradient + decay*value); value -= rate*momentum. A block takes a chunk
 // of the table, a thread vectors of 4 elements of it; each element belongs to one thread. Rates are
 // read from memory, so a captured launch follows them. Reads value, gradient and momentum, writes
-// value and momentum: 5 passes.
+// value and momentum, and the copy where there is one: 5 passes, and 2 bytes an element.
 #include "kernels/sgd.h"
 
 #include "kernels/vector.h"
@@ -31,6 +31,7 @@ __global__ void sgd_step(SgdStep<float> call) {
     }
     store(call.momentum + first, count, momentum);
     store(call.value + first, count, value);
+    if (call.copy) store(call.copy + first, count, value);
   }
 }
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/bf16.h"
+
 namespace basin {
 
 // A part of the parameter arena, in elements, inside one parameter.
@@ -17,7 +19,7 @@ struct SgdControl {
 };
 
 // PyTorch's SGD, no dampening, no Nesterov: g = gradient + decay*value; momentum = m*momentum + g;
-// value -= learning_rate*factor*momentum.
+// value -= learning_rate*factor*momentum; copy, where wanted, = value, rounded to bfloat16.
 template <class T>
 struct SgdStep {
   static constexpr const char* kName = "sgd_step";
@@ -28,8 +30,11 @@ struct SgdStep {
   int64_t chunk_count;
   int64_t size;  // elements in all chunks
   const SgdControl* control;
+  Bf16* copy = nullptr;  // as large as value
   double flops() const { return 5.0 * static_cast<double>(size); }
-  double bytes() const { return 5.0 * sizeof(T) * static_cast<double>(size); }
+  double bytes() const {
+    return (5.0 * sizeof(T) + (copy ? sizeof(Bf16) : 0)) * static_cast<double>(size);
+  }
 };
 
 namespace cpu {

@@ -18,9 +18,14 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
     Tensor loss = tape.empty({1}, logits.dtype());
     Tensor unit =
         tape.will_record({logits}) ? tape.empty(logits.shape(), logits.dtype()) : Tensor();
-    run(Call<T>{logits.data<T>(), targets.data<T>(), loss.data<T>(), unit.data_or_null<T>(),
-                logits.shape()[0], logits.shape()[1]},
-        tape.stream());
+    Call<T> call{logits.data<T>(),       targets.data<T>(), loss.data<T>(),
+                 unit.data_or_null<T>(), logits.shape()[0], logits.shape()[1]};
+    Tensor partials;
+    if constexpr (requires { call.partials; }) {
+      partials = tape.empty({call.rows}, DType::kF64);
+      call.partials = partials.data<double>();
+    }
+    run(call, tape.stream());
     return tape.record(loss, {logits}, [&tape, logits = logits.slot(), unit](const Tensor& dy) {
       const GradientTarget dx = tape.gradient_target(logits);
       run(Scale<T>{unit.data<T>(), dy.data<T>(), dx.data<T>(), dx.accumulate, unit.size()},

@@ -1,6 +1,8 @@
 // The losses against their formulas in double, at their limits, and the most probable class.
 #include "kernels/loss.h"
 
+#include <numeric>
+
 #include "tests/support/kernel_case.h"
 
 using namespace basin;
@@ -34,13 +36,23 @@ void check_softmax(const Rows& s, Values values, Comparison& loss_values, Compar
     }
   }
   Guarded<float> loss(1), loss_alone(1), dlogits(size);
-  run_checked({&logits, &targets}, {&loss, &loss_alone, &dlogits}, [&] {
-    device::run(SoftmaxCrossEntropy<float>{logits.data(), targets.data(), loss.data(),
-                                           dlogits.data(), s.rows, s.classes});
-    device::run(SoftmaxCrossEntropy<float>{logits.data(), targets.data(), loss_alone.data(),
-                                           nullptr, s.rows, s.classes});
-  });
+  Guarded<double> partials(s.rows);
+  Guarded<int32_t> predictions(s.rows), arg_max(s.rows);
+  run_checked({&logits, &targets},
+              {&loss, &loss_alone, &dlogits, &partials, &predictions, &arg_max}, [&] {
+                SoftmaxCrossEntropy<float> call{logits.data(),  targets.data(), loss.data(),
+                                                dlogits.data(), s.rows,         s.classes};
+                call.partials = partials.data();
+                call.predictions = predictions.data();
+                device::run(call);
+                call.loss = loss_alone.data();
+                call.dlogits = nullptr;
+                call.predictions = nullptr;
+                device::run(call);
+                device::run(ArgMax<float>{logits.data(), arg_max.data(), s.rows, s.classes});
+              });
   CHECK(loss[0] == loss_alone[0]);
+  CHECK(predictions.bytes == arg_max.bytes);
   double total = 0, magnitude = 0;
   for (int64_t row = 0; row < s.rows; ++row) {
     const float* x = &logits[row * s.classes];
@@ -113,28 +125,29 @@ TEST_CASE("sigmoid cross entropy and its gradient are within the tolerance") {
 
 TEST_CASE("the losses at their limits: large logits, equal logits, labels without mass") {
   float loss = -1;
+  double row_loss;
   const float far[] = {10000, -10000, 0};
   const float hit[] = {1, 0, 0}, miss[] = {0, 1, 0}, nothing[] = {0, 0, 0};
   float gradient[3];
-  device::run(SoftmaxCrossEntropy<float>{far, hit, &loss, gradient, 1, 3});
+  device::run(SoftmaxCrossEntropy<float>{far, hit, &loss, gradient, 1, 3, &row_loss});
   CHECK(loss == 0);
   for (float g : gradient) CHECK(g == 0);
-  device::run(SoftmaxCrossEntropy<float>{far, miss, &loss, gradient, 1, 3});
+  device::run(SoftmaxCrossEntropy<float>{far, miss, &loss, gradient, 1, 3, &row_loss});
   CHECK(loss == 20000);
   CHECK(gradient[0] == 1);
   CHECK(gradient[1] == -1);
   CHECK(gradient[2] == 0);
-  device::run(SoftmaxCrossEntropy<float>{far, nothing, &loss, gradient, 1, 3});
+  device::run(SoftmaxCrossEntropy<float>{far, nothing, &loss, gradient, 1, 3, &row_loss});
   CHECK(loss == 0);
   for (float g : gradient) CHECK(g == 0);
   // A class that is impossible costs nothing where nobody asks for it.
   const float impossible[] = {0, -std::numeric_limits<float>::infinity(), 0};
-  device::run(SoftmaxCrossEntropy<float>{impossible, hit, &loss, gradient, 1, 3});
+  device::run(SoftmaxCrossEntropy<float>{impossible, hit, &loss, gradient, 1, 3, &row_loss});
   CHECK(loss == static_cast<float>(std::log(2.0)));
   CHECK(gradient[1] == 0);
 
   const float equal[] = {7, 7, 7};
-  device::run(SoftmaxCrossEntropy<float>{equal, hit, &loss, nullptr, 1, 3});
+  device::run(SoftmaxCrossEntropy<float>{equal, hit, &loss, nullptr, 1, 3, &row_loss});
   CHECK(loss == static_cast<float>(std::log(3.0)));
 
   const float big[] = {1000, -1000, 0}, labels[] = {0, 1, 1};
@@ -156,4 +169,37 @@ TEST_CASE("the most probable class is the first of equals") {
   CHECK(predictions[0] == 2);
   CHECK(predictions[1] == 1);
   CHECK(predictions[2] == 0);
+}
+
+TEST_CASE("hits among the k most probable classes, on top of those before") {
+  for (const Rows& s : kShapes) {
+    if (too_large(s.rows * s.classes)) continue;
+    for (Values values : {Values::kIntegers, Values::kNormal}) {  // whole numbers: many are equal
+      Guarded<float> logits = filled<float>(s.rows * s.classes, values, 4);
+      Guarded<int32_t> labels(s.rows);
+      for (int64_t row = 0; row < s.rows; ++row) {
+        labels[row] = static_cast<int32_t>((7 * row + 3) % s.classes);
+      }
+      for (int64_t k : {1, 2, 5}) {
+        Guarded<int64_t> correct(1);
+        correct[0] = 1000;
+        run_checked({&logits, &labels}, {&correct}, [&] {
+          device::run(TopKCorrect<float>{logits.data(), labels.data(), correct.data(), k, s.rows,
+                                         s.classes});
+        });
+        int64_t want = 1000;
+        for (int64_t row = 0; row < s.rows; ++row) {
+          std::vector<int32_t> order(static_cast<size_t>(s.classes));
+          std::iota(order.begin(), order.end(), 0);
+          std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+            return logits[row * s.classes + a] > logits[row * s.classes + b];
+          });
+          const auto first_k = order.begin() + std::min(k, s.classes);
+          want += std::find(order.begin(), first_k, labels[row]) != first_k;
+        }
+        CHECK_MESSAGE(correct[0] == want, correct[0], " instead of ", want, ", k ", k, ", ", s.rows,
+                      " rows of ", s.classes);
+      }
+    }
+  }
 }

@@ -21,10 +21,23 @@ void check_step(Values values, const SgdControl& control, Comparison& comparison
                  gradient = filled<float>(kSize, values, 2),
                  momentum = filled<float>(kSize, values, 3);
   const Guarded<float> value_before = value, momentum_before = momentum;
-  run_checked({&gradient, &table, &setting}, {&value, &momentum}, [&] {
-    device::run(SgdStep<float>{value.data(), gradient.data(), momentum.data(), table.data(), 4,
-                               100 + 16384 + 3000 + 1, setting.data()});
-  });
+  Guarded<float> value_alone = value, momentum_alone = momentum;
+  Guarded<Bf16> copy(kSize);
+  const Bf16 untouched = copy[0];
+  run_checked({&gradient, &table, &setting},
+              {&value, &momentum, &value_alone, &momentum_alone, &copy}, [&] {
+                SgdStep<float> call{
+                    value.data(),           gradient.data(), momentum.data(), table.data(), 4,
+                    100 + 16384 + 3000 + 1, setting.data()};
+                call.copy = copy.data();
+                device::run(call);
+                call.value = value_alone.data();
+                call.momentum = momentum_alone.data();
+                call.copy = nullptr;
+                device::run(call);
+              });
+  CHECK(value.bytes == value_alone.bytes);
+  CHECK(momentum.bytes == momentum_alone.bytes);
   std::vector<bool> inside(kSize, false);
   for (const SgdChunk& chunk : chunks) {
     for (int64_t i = chunk.offset; i < chunk.offset + chunk.size; ++i) {
@@ -39,11 +52,14 @@ void check_step(Values values, const SgdControl& control, Comparison& comparison
                        std::abs(value_before[i]) + rate * terms);
     }
   }
-  int64_t touched = 0;
+  int64_t touched = 0, wrong_copies = 0;
   for (int64_t i = 0; i < kSize; ++i) {
+    const Bf16 want = inside[static_cast<size_t>(i)] ? to_bf16(value[i]) : untouched;
+    wrong_copies += copy[i].bits != want.bits;
     if (inside[static_cast<size_t>(i)]) continue;
     touched += value[i] != value_before[i] || momentum[i] != momentum_before[i];
   }
+  CHECK_MESSAGE(wrong_copies == 0, wrong_copies, " elements of the copy are wrong");
   CHECK_MESSAGE(touched == 0, touched, " elements between the chunks changed");
   comparison.check("sgd");
 }
