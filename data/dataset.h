@@ -42,6 +42,9 @@ class Dataset {
   const std::array<float, 3>& mean() const { return info_.mean; }
   const std::array<float, 3>& stddev() const { return info_.stddev; }
 
+  // Whether read() only copies; false where it decodes a file.
+  virtual bool in_memory() const { return true; }
+
   // Writes image `index` as it is evaluated: [height, width, 3] RGB.
   virtual void read(int64_t index, uint8_t* pixels) const = 0;
 

@@ -24,6 +24,9 @@ int64_t image_side(const DataOptions& options);
 
 // Images in files; how they are cropped and resized is for the derived class to say.
 class ImageFiles : public Dataset {
+ public:
+  bool in_memory() const final { return false; }
+
  protected:
   // `labels`: one class an image.
   ImageFiles(DatasetInfo info, std::vector<std::string> paths, std::vector<int32_t> labels,

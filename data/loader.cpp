@@ -34,6 +34,9 @@ AlignedFloats aligned_floats(int64_t count) {
   return AlignedFloats(memory);
 }
 
+constexpr int kMostWorkers = 256;
+constexpr int64_t kBatchMemory = int64_t{1} << 30;
+
 // A place in the ring: a batch and the memory to make it.
 struct Slot {
   Batch batch;
@@ -49,6 +52,18 @@ struct Slot {
 
 }  // namespace
 
+LoaderOptions with_workers(LoaderOptions options, const Dataset& dataset, int threads) {
+  options.workers = 1;
+  if (!dataset.in_memory()) {
+    int64_t bytes = options.batch_size * dataset.image_bytes() * 4;
+    if (options.mixup_alpha > 0) bytes *= 2;
+    options.workers = static_cast<int>(
+        std::clamp<int64_t>(kBatchMemory / bytes, 1, std::clamp(threads, 1, kMostWorkers)));
+  }
+  options.batches_ahead = std::max(2, options.workers);
+  return options;
+}
+
 class Loader::Implementation {
  public:
   Implementation(std::shared_ptr<const Dataset> dataset, LoaderOptions options)
@@ -56,8 +71,8 @@ class Loader::Implementation {
     BASIN_CHECK(dataset_ && dataset_->size() > 0, "a loader needs a data set with images");
     const Dataset& data = *dataset_;
     BASIN_CHECK(options_.batch_size >= 1, "batch size is ", options_.batch_size);
-    BASIN_CHECK(options_.workers >= 0 && options_.workers <= 256,
-                "data workers: ", options_.workers, ", expected 0..256");
+    BASIN_CHECK(options_.workers >= 0 && options_.workers <= kMostWorkers,
+                "data workers: ", options_.workers, ", expected 0..", kMostWorkers);
     BASIN_CHECK(options_.batches_ahead >= 1 || options_.workers == 0,
                 "batches ahead: ", options_.batches_ahead, "; workers need at least 1");
     BASIN_CHECK(options_.mixup_alpha >= 0, "mixup alpha is ", options_.mixup_alpha,

@@ -23,6 +23,11 @@ struct LoaderOptions {
   bool drop_last = false;      // leave out a last batch that is not full
 };
 
+// `options` with workers for a program that computes on `threads` threads: one where the images
+// lie in memory, for their batches cost little; where they are decoded from files one a thread, as
+// far as the batches being made fit 1 GiB.
+LoaderOptions with_workers(LoaderOptions options, const Dataset& dataset, int threads);
+
 struct Batch {
   int64_t size = 0;                // images; at most batch_size
   const float* images = nullptr;   // [batch_size, height, width, 3], normalised, 64-byte aligned;

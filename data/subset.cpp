@@ -42,6 +42,7 @@ class Subset final : public Dataset {
         whole_(std::move(whole)),
         indices_(std::move(indices)) {}
 
+  bool in_memory() const override { return whole_->in_memory(); }
   void read(int64_t index, uint8_t* pixels) const override {
     check_index(index);
     whole_->read(indices_[static_cast<size_t>(index)], pixels);

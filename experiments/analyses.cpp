@@ -36,11 +36,12 @@ data::DataSplits load_run_data(data::DataOptions data, const std::filesystem::pa
     data.split = settings.at("split");
     data.train_size = std::stoll(settings.at("train-size"));
     data.seed = std::stoull(settings.at("seed"));
-    select_on_test = settings.at("paper") == "true";
+    // Runs from before this setting existed held no images out either.
+    const auto paper = settings.find("paper");
+    select_on_test = paper == settings.end() || paper->second == "true";
   } catch (const std::logic_error&) {
-    throw Error(
-        concat((run / "config.json").string(),
-               " does not say which training images were used (split, train-size, seed, paper)"));
+    throw Error(concat((run / "config.json").string(),
+                       " does not say which training images were used (split, train-size, seed)"));
   }
   data::DataSplits splits = session.load(data);
   hold_out_validation(splits, select_on_test);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "experiments/metrics.h"
+#include "kernels/parallel.h"
 
 namespace basin {
 
@@ -96,7 +97,8 @@ EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
   options.mixup_alpha = 0;
   options.batch_size = std::min(options.batch_size, dataset_->size());
   const bool keep = dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
-  loader_ = std::make_unique<data::Loader>(dataset_, options);
+  loader_ =
+      std::make_unique<data::Loader>(dataset_, data::with_workers(options, *dataset_, threads()));
   if (!keep) return;
   loader_->start_epoch(0);
   const int64_t classes = dataset_->classes();

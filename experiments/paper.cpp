@@ -308,10 +308,11 @@ class PaperPlan {
             run.block_shuffle = block;
             add_run(target, run, "shuffle");
           }
-          run.block_shuffle = 0;
-          run.pixel_shuffle = true;
+        }
+        run.block_shuffle = 0;
+        run.pixel_shuffle = true;
+        for (run.seed = 1; run.seed <= preset_.shuffle_pixel_permutations; ++run.seed) {
           add_run(target, run, "shuffle");
-          run.pixel_shuffle = false;
         }
       }
     }
@@ -376,13 +377,14 @@ class PaperPlan {
 
   void add_analysis(const std::string& experiment, const TargetDomain& target,
                     const std::string& detail, std::vector<std::string> needs, double images,
-                    const std::function<void(const fs::path&)>& run) {
+                    const std::function<void(const fs::path&)>& run, bool at_most = false) {
     const std::string name = experiment + "-" + target.name + (detail.empty() ? "" : "-" + detail);
     const fs::path folder = out_ / "analyses" / name;
     TaskCost cost{.train_images = 0,
                   .evaluate_images = images,
                   .image_side = target.size.image_side,
-                  .classes = target.size.classes};
+                  .classes = target.size.classes,
+                  .at_most = at_most};
     plan_.add({name, {experiment}, std::move(needs), folder, cost, [run, folder] { run(folder); }});
     Json json;
     json["experiment"] = experiment;
@@ -490,22 +492,24 @@ class PaperPlan {
       } else {
         needs.push_back(finetune_extent);
       }
-      add_analysis("extent", target, pair.name, needs, (line + noise) * test_images(target),
-                   [this, &target, pair, finetune, finetune_extent](const fs::path& folder) {
-                     ExtentOptions o;
-                     o.from = pair.first;
-                     o.to = pair.second;
-                     o.data = test_data(target);
-                     o.step = preset_.extent_step;
-                     o.noise_draws = preset_.extent_noise_draws;
-                     // Two RI-T are asked whether they meet condition 1 with the epsilon of P-T.
-                     if (!finetune) {
-                       const fs::path other = out_ / "analyses" / finetune_extent / "result.json";
-                       o.threshold_epsilon = Json::parse(read_file(other)).at("epsilon");
-                     }
-                     o.out = folder;
-                     run_extent(o, session_);
-                   });
+      add_analysis(
+          "extent", target, pair.name, needs, (line + noise) * test_images(target),
+          [this, &target, pair, finetune, finetune_extent](const fs::path& folder) {
+            ExtentOptions o;
+            o.from = pair.first;
+            o.to = pair.second;
+            o.data = test_data(target);
+            o.step = preset_.extent_step;
+            o.noise_draws = preset_.extent_noise_draws;
+            // Two RI-T are asked whether they meet condition 1 with the epsilon of P-T.
+            if (!finetune) {
+              const fs::path other = out_ / "analyses" / finetune_extent / "result.json";
+              o.threshold_epsilon = Json::parse(read_file(other)).at("epsilon");
+            }
+            o.out = folder;
+            run_extent(o, session_);
+          },
+          true);
     }
   }
 
@@ -542,20 +546,22 @@ class PaperPlan {
     const auto cells = static_cast<double>(2 * module_count() * preset_.criticality_distances *
                                            preset_.criticality_noise_levels *
                                            std::max<int64_t>(5, preset_.criticality_draws));
-    add_analysis("criticality", target, kind, {run}, cells * static_cast<double>(images),
-                 [this, &target, run](const fs::path& folder) {
-                   CriticalityOptions o;
-                   o.run = run_folder(run);
-                   o.data = target.data;
-                   o.images = preset_.criticality_images;
-                   o.distances = preset_.criticality_distances;
-                   o.noise_levels = preset_.criticality_noise_levels;
-                   o.draws = preset_.criticality_draws;
-                   // On the multi-label target training on hurts: the best checkpoint is the end.
-                   o.end_point = target.multi_label ? "best" : "final";
-                   o.out = folder;
-                   run_criticality(o, session_);
-                 });
+    add_analysis(
+        "criticality", target, kind, {run}, cells * static_cast<double>(images),
+        [this, &target, run](const fs::path& folder) {
+          CriticalityOptions o;
+          o.run = run_folder(run);
+          o.data = target.data;
+          o.images = preset_.criticality_images;
+          o.distances = preset_.criticality_distances;
+          o.noise_levels = preset_.criticality_noise_levels;
+          o.draws = preset_.criticality_draws;
+          // On the multi-label target training on hurts: the best checkpoint is the end.
+          o.end_point = target.multi_label ? "best" : "final";
+          o.out = folder;
+          run_criticality(o, session_);
+        },
+        true);
   }
 
   size_t module_count() const {
@@ -724,10 +730,14 @@ std::string describe_paper(const PaperOptions& options, Session& session) {
   struct Total {
     int64_t runs = 0, analyses = 0, done = 0;
     double flops = 0, images = 0, seconds = 0, seconds_to_do = 0;
+    bool at_most = false;
   };
   std::map<std::string, Total> totals;
   Total all;
-  std::string text = fmt::format("{:<52} {:>6} {:>12} {:>10} {:>12} {}\n", "task", "share",
+  auto time_text = [](double seconds, bool at_most) {
+    return (at_most && seconds > 0 ? "at most " : "") + duration_text(seconds);
+  };
+  std::string text = fmt::format("{:<52} {:>6} {:>12} {:>10} {:>20} {}\n", "task", "share",
                                  "images", "PFLOP", "time here", "state");
   for (size_t i = 0; i < tasks.size(); ++i) {
     const Task& task = tasks[i];
@@ -750,27 +760,32 @@ std::string describe_paper(const PaperOptions& options, Session& session) {
       total.images += images;
       total.seconds += seconds;
       total.seconds_to_do += done ? 0 : seconds;
+      total.at_most |= task.cost.at_most;
     };
     for (const std::string& experiment : task.experiments) count(totals[experiment]);
     count(all);
-    text += fmt::format("{:<52} {:>6} {:>12.0f} {:>10.4g} {:>12} {}\n", task.name, owners[i] + 1,
-                        images, 1e-15 * flops, duration_text(seconds),
+    text += fmt::format("{:<52} {:>6} {:>12.0f} {:>10.4g} {:>20} {}\n", task.name, owners[i] + 1,
+                        images, 1e-15 * flops, time_text(seconds, task.cost.at_most),
                         done    ? "done"
                         : begun ? "begun"
                                 : "to do");
   }
-  text += fmt::format("\n{:<14} {:>6} {:>9} {:>6} {:>14} {:>10} {:>14} {:>14}\n", "experiment",
+  text += fmt::format("\n{:<14} {:>6} {:>9} {:>6} {:>14} {:>10} {:>22} {:>22}\n", "experiment",
                       "runs", "analyses", "done", "images", "PFLOP", "time here", "still to do");
   auto line = [&](const std::string& name, const Total& total) {
-    text += fmt::format("{:<14} {:>6} {:>9} {:>6} {:>14.0f} {:>10.4g} {:>14} {:>14}\n", name,
+    text += fmt::format("{:<14} {:>6} {:>9} {:>6} {:>14.0f} {:>10.4g} {:>22} {:>22}\n", name,
                         total.runs, total.analyses, total.done, total.images, 1e-15 * total.flops,
-                        duration_text(total.seconds), duration_text(total.seconds_to_do));
+                        time_text(total.seconds, total.at_most),
+                        time_text(total.seconds_to_do, total.at_most));
   };
   for (const std::string& name : experiment_names()) {
     if (totals.contains(name)) line(name, totals.at(name));
   }
   line("together", all);
-  text += "Runs shared by several experiments are counted in each, and once in the last line.\n";
+  text +=
+      "Runs shared by several experiments are counted in each, and once in the last line.\n"
+      "At most: extent and criticality end early when their answer is found, and criticality runs "
+      "the modules before the one it changes once for many settings.\n";
   for (const auto& [key, cost] : costs) {
     text += fmt::format(
         "Timed here: {} on {}x{} images, {} classes: {:.1f} images/s in training, {:.1f} in "

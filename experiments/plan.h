@@ -17,6 +17,7 @@ struct TaskCost {
   double train_images = 0;     // forward, backward and update
   double evaluate_images = 0;  // forward only
   int64_t image_side = 32, classes = 10;
+  bool at_most = false;  // the task ends earlier when its answer is found
 };
 
 struct Task {

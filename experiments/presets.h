@@ -55,9 +55,10 @@ struct Preset {
   // Shuffling, on targets with one label an image: sides of the blocks in pixels; pixel shuffling
   // ("*" in the paper's figure) comes on top. Permutation seeds are 1234, 1235, ...
   std::vector<int64_t> shuffle_blocks;
-  int64_t shuffle_permutations = 0;
-  int64_t unshuffled_runs = 0;       // without augmentation, for the comparison
-  bool shuffle_other_rates = false;  // also at the other rates
+  int64_t shuffle_permutations = 0;        // of blocks
+  int64_t shuffle_pixel_permutations = 0;  // of all values; no claim is about them
+  int64_t unshuffled_runs = 0;             // without augmentation, for the comparison
+  bool shuffle_other_rates = false;        // also at the other rates
 
   // Fine-tuning from these epochs of pre-training; the last epoch's runs are the ordinary ones.
   std::vector<int64_t> pretraining_checkpoints;

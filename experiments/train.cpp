@@ -113,7 +113,8 @@ class Trainer {
     loader.shuffle = true;
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);
-    loader_ = std::make_unique<data::Loader>(splits_.train, loader);
+    loader_ = std::make_unique<data::Loader>(splits_.train,
+                                             data::with_workers(loader, *splits_.train, threads()));
     resumed_ = status == RunStatus::kUnfinished && fs::exists(resume_path());
     resumed_ ? load_resume() : load_start();
   }

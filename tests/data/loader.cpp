@@ -9,6 +9,7 @@
 
 #include "data/mixup.h"
 #include "data/shuffle.h"
+#include "data/subset.h"
 #include "tests/data/fixtures.h"
 
 using namespace basin;
@@ -135,6 +136,33 @@ TEST_CASE("an epoch is the same for any number of workers, and again") {
   options.seed = 4;
   Loader other(dataset, options);
   CHECK(epoch_of(other, 5) != expected);
+}
+
+TEST_CASE("workers: one for images in memory; for files one a thread, as far as memory goes") {
+  class Files : public FailingDataset {
+   public:
+    Files() : FailingDataset(-1) {}
+    bool in_memory() const override { return false; }
+  };
+  LoaderOptions options;
+  options.batch_size = 32;
+  options.workers = 7;
+  CHECK(with_workers(options, *noise_dataset(21, 8, 5), 16).workers == 1);
+  CHECK(with_workers(options, *noise_dataset(21, 8, 5), 16).batches_ahead == 2);
+  const auto files = std::make_shared<const Files>();
+  const auto part = evenly_spaced(files, 10);
+  for (const Dataset* dataset : {static_cast<const Dataset*>(files.get()), part.get()}) {
+    const LoaderOptions many = with_workers(options, *dataset, 16);
+    CHECK(many.workers == 16);
+    CHECK(many.batches_ahead == 16);
+    CHECK(many.batch_size == 32);
+  }
+  options.batch_size = int64_t{5} << 20;  // of 12 values in 4 bytes: 240 MiB
+  CHECK(with_workers(options, *files, 16).workers == 4);
+  options.mixup_alpha = 1;  // images before and after it
+  CHECK(with_workers(options, *files, 16).workers == 2);
+  options.batch_size = int64_t{1} << 30;
+  CHECK(with_workers(options, *files, 16).workers == 1);
 }
 
 TEST_CASE("an epoch begun in the middle equals the rest of the whole one") {

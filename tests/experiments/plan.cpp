@@ -1,6 +1,7 @@
 // Plans: order, selection, shares, failures; and the plans of the presets.
 #include "experiments/plan.h"
 
+#include <sstream>
 #include <thread>
 
 #include "engine/files.h"
@@ -174,6 +175,24 @@ TEST_CASE("presets: the paper's protocol has the paper's runs") {
   REQUIRE(pretrain != tasks.end());
   CHECK(pretrain->cost.train_images == 90.0 * 1281167);
   CHECK_FALSE(fs::exists(options.out));
+}
+
+TEST_CASE("presets: a dry run says where its times are upper bounds") {
+  PaperOptions options;
+  options.preset = "smoke";
+  const auto session = small_session();
+  std::istringstream lines(describe_paper(options, *session));
+  int early = 0, bounds = 0, others = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("extent") || line.starts_with("criticality")) {
+      ++early;
+      bounds += contains(line, "at most");
+    }
+    if (line.starts_with("cka") || line.starts_with("photo-")) others += contains(line, "at most");
+  }
+  CHECK(early > 2);  // tasks and totals
+  CHECK(bounds == early);
+  CHECK(others == 0);
 }
 
 TEST_CASE("presets: every experiment has tasks in every preset, and --only knows its names") {

@@ -10,6 +10,7 @@
 
 #include "data/image.h"
 #include "engine/checkpoint.h"
+#include "experiments/analyses.h"
 #include "experiments/evaluate.h"
 #include "experiments/model_file.h"
 #include "kernels/parallel.h"
@@ -550,6 +551,23 @@ TEST_CASE("train: images that are seen twice in training are evaluated once") {
   };
   CHECK(start.train_eval_loss == loss_on(splits.train_evaluation));
   CHECK(start.train_eval_loss != loss_on(splits.train));
+}
+
+TEST_CASE("train: which images a run was trained on; runs from before images were held out") {
+  const auto session = small_session();
+  const TemporaryFolder folder;
+  data::DataOptions data;
+  data.spec = "fashion/mosaic";
+  data.test_size = 10;
+  auto images_of = [&](const std::string& rest) {
+    write_file_atomically(folder.path / "config.json",
+                          R"({"command": "train", "train-size": "30", "seed": "1")" + rest + "}");
+    return load_run_data(data, folder.path, *session).train_evaluation->size();
+  };
+  CHECK(images_of(R"(, "split": "target", "paper": "false")") == 27);
+  CHECK(images_of(R"(, "split": "target", "paper": "true")") == 30);
+  CHECK(images_of(R"(, "split": "target")") == 30);
+  CHECK(contains(error_of([&] { images_of(""); }), "does not say which training images"));
 }
 
 TEST_CASE("train: a loss that is no number is an error that names the epoch") {
