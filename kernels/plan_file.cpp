@@ -58,8 +58,7 @@ void PlanFile::read(std::map<std::string, std::string>& entries, bool report) co
         line.substr(0, 8) == checksum(line.substr(9))) {
       entries[line.substr(9, separator - 9)] = line.substr(separator + 3);
     } else if (report) {
-      std::fprintf(stderr,
-                   "basin: warning: %s, line %d is damaged; its algorithm is chosen anew\n",
+      std::fprintf(stderr, "basin: warning: %s, line %d is damaged; its algorithm is chosen anew\n",
                    path_.c_str(), number);
     }
   }
