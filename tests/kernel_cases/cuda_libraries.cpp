@@ -92,6 +92,7 @@ template <class T>
 void check_convolutions(Values values, bool allow_tf32) {
   cuda::LibraryOptions options;
   options.allow_tf32 = allow_tf32;
+  options.workspace_limit = int64_t{64} << 20;  // it is copied to and from the GPU for each run
   cuda::Libraries libraries(gpu_runs->stream(), options);
   const bool exact = values == Values::kIntegers && std::is_same_v<T, float>;
   // Half a unit in the last place of bf16, twice.
