@@ -93,8 +93,8 @@ Preset demo(const PresetData& data) {
   preset.rewind_epochs = {0};
   preset.random_draws = 3;
   preset.criticality_images = 100;
-  preset.criticality_distances = 8;
-  preset.criticality_noise_levels = 6;
+  preset.criticality_distances = 7;
+  preset.criticality_noise_levels = 5;
   preset.criticality_draws = 1;
   preset.criticality_targets = {"photo", "clipart", "quickdraw", "mosaic"};
   preset.extent_step = 0.1;

@@ -126,7 +126,7 @@ std::optional<Figure> map_of(const std::string& target, const TrainedKind& kind,
   map.values.resize(map.rows.size());
   std::size_t draws = 0;
   for (const std::string& to : settings_of(rewinding)) {
-    map.columns.push_back(to);
+    map.columns.push_back(to == kRandom ? to : "epoch " + to);
     const auto& by_module = rewinding.values.at(to);
     for (std::size_t m = 0; m < map.rows.size(); ++m) {
       const auto found = by_module.find(map.rows[m]);
