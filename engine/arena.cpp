@@ -112,11 +112,12 @@ std::byte* StepArena::address(int64_t offset) const {
   return slab->memory + (offset - slab->offset);
 }
 
-void StepArena::poison(int64_t offset, int64_t bytes) const {
+void StepArena::poison([[maybe_unused]] int64_t offset, [[maybe_unused]] int64_t bytes) const {
   if (device_ != Device::kCuda) BASIN_POISON(address(offset), static_cast<size_t>(bytes));
 }
 
-void StepArena::unpoison(int64_t offset, int64_t bytes) const {
+void StepArena::unpoison([[maybe_unused]] int64_t offset,
+                         [[maybe_unused]] int64_t bytes) const {
   if (device_ != Device::kCuda) BASIN_UNPOISON(address(offset), static_cast<size_t>(bytes));
 }
 

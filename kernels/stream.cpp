@@ -89,12 +89,16 @@ struct Stream::Resources {
 #endif
 };
 
-Stream::Stream(Device device) : device_(device), resources_(std::make_unique<Resources>()) {
+Stream::Stream(Device device, [[maybe_unused]] const StreamOptions& options)
+    : device_(device), resources_(std::make_unique<Resources>()) {
   if (device != Device::kCuda) return;
 #ifdef BASIN_CUDA
   cuda::require_usable();
   resources_->handle = cuda::create_stream();
-  resources_->libraries = std::make_unique<cuda::Libraries>(resources_->handle);
+  cuda::LibraryOptions libraries;
+  libraries.allow_tf32 = options.allow_tf32;
+  libraries.plan_file = options.plan_file;
+  resources_->libraries = std::make_unique<cuda::Libraries>(resources_->handle, libraries);
 #else
   device_named("cuda");  // throws and says why
 #endif

@@ -44,12 +44,18 @@ class CapturedCalls {
   virtual ~CapturedCalls() = default;
 };
 
+// For the libraries on a GPU.
+struct StreamOptions {
+  bool allow_tf32 = false;  // products of floats with 10 bits of mantissa, on tensor cores
+  std::string plan_file;    // where the convolution algorithms that were chosen are kept; empty: no
+};
+
 // A queue of calls and copies on one device. On the CPU and the emulated device each has finished
 // when the function returns.
 class Stream {
  public:
   // Throws Error when the device cannot be used here.
-  explicit Stream(Device device);
+  explicit Stream(Device device, const StreamOptions& options = {});
   ~Stream();
   Stream(Stream&&) noexcept;
   Stream& operator=(Stream&&) noexcept;

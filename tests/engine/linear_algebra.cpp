@@ -43,13 +43,6 @@ void check_close(const std::vector<double>& actual, const std::vector<double>& e
   CHECK(worst < 2e-6 * largest);
 }
 
-Tensor matrix(int64_t rows, int64_t columns, const std::vector<float>& values) {
-  const Shape shape{rows, columns};
-  Tensor tensor(allocate_state(shape.elements() * 4), shape, DType::kF32);
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
-}
-
 }  // namespace
 
 TEST_CASE("Gram matrices: of images and of channels") {
@@ -116,7 +109,7 @@ TEST_CASE("singular values: known matrices") {
 
 TEST_CASE("singular values: of a convolution's weight, the smaller side counts, squares add up") {
   const Tensor weight = random_tensor({40, 3, 3, 6}, DType::kF32, 5);
-  const auto values = singular_values(elements_of(weight), 40);
+  const auto values = singular_values({weight.data<float>(), weight.data<float>() + weight.size()}, 40);
   REQUIRE(values.size() == 40);
   CHECK(std::is_sorted(values.rbegin(), values.rend()));
   double squares = 0, elements = 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "engine/linear_algebra.h"
+#include "engine/transfer.h"
 #include "kernels/parallel.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
@@ -72,7 +73,7 @@ TEST_CASE("spectrum: convolutions and fc, pooled by module and over all") {
           doctest::Approx(squares).epsilon(1e-12));
     const Tensor conv1 = state.find("conv1.weight")->tensor;
     CHECK(rows[1].values ==
-          singular_values(download<float>(conv1, session.stream), conv1.shape()[0]));
+          singular_values(download<float>(conv1, stream), conv1.shape()[0]));
 
     set_threads(3);
     const auto threaded = spectra(state);
