@@ -1,14 +1,16 @@
 // Step arena and state blocks.
 #include "engine/arena.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
+#include <utility>
 
 #include "kernels/check.h"
+#include "kernels/device_memory.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -38,12 +40,24 @@ class StateBlock final : public Storage {
   ~StateBlock() override { std::free(data()); }
 };
 
+class DeviceBlock final : public Storage {
+ public:
+  DeviceBlock(Device device, void* data, int64_t bytes) : Storage(data, bytes), device_(device) {}
+  ~DeviceBlock() override { release_memory(device_, data(), bytes()); }
+
+ private:
+  Device device_;
+};
+
+// Slabs of a GPU: few, so that a step has large pieces.
+constexpr int64_t kSlabBytes = int64_t{256} << 20;
+
 }  // namespace
 
 class StepArena::Block final : public Storage {
  public:
   Block(StepArena* arena, int64_t offset, int64_t bytes, int64_t asked)
-      : Storage(arena->base_ + offset, asked), arena_(arena), offset_(offset), held_(bytes) {}
+      : Storage(arena->address(offset), asked), arena_(arena), offset_(offset), held_(bytes) {}
   ~Block() override { arena_->release(offset_, held_); }
 
  private:
@@ -51,20 +65,60 @@ class StepArena::Block final : public Storage {
   int64_t offset_, held_;
 };
 
-StepArena::StepArena(int64_t limit_bytes)
-    : limit_(round_up(limit_bytes > 0 ? limit_bytes : physical_memory())) {
-  void* base = mmap(nullptr, static_cast<size_t>(limit_), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  BASIN_CHECK(base != MAP_FAILED, "cannot reserve ", limit_,
-              " bytes of addresses for activations: ", std::strerror(errno));
-  madvise(base, static_cast<size_t>(limit_), MADV_HUGEPAGE);
-  base_ = static_cast<std::byte*>(base);
-  free_[0] = limit_;
+StepArena::StepArena(int64_t limit_bytes, Device device)
+    : device_(device), limit_(round_up(limit_bytes > 0 ? limit_bytes : physical_memory())) {
+  if (device == Device::kCuda) {
+    if (limit_bytes == 0) limit_ = std::numeric_limits<int64_t>::max() / 2;
+  } else {
+    add_slab(limit_);
+  }
 }
 
 StepArena::~StepArena() {
-  BASIN_UNPOISON(base_, static_cast<size_t>(peak_));
-  munmap(base_, static_cast<size_t>(limit_));
+  for (const Slab& slab : slabs_) {
+    unpoison(slab.offset, std::min(slab.bytes, std::max<int64_t>(peak_ - slab.offset, 0)));
+    release_memory(device_, slab.memory, slab.bytes);
+  }
+}
+
+StepArena::StepArena(StepArena&& other) noexcept : device_(other.device_) {
+  *this = std::move(other);
+}
+
+StepArena& StepArena::operator=(StepArena&& other) noexcept {
+  std::swap(device_, other.device_);
+  std::swap(limit_, other.limit_);
+  std::swap(reserved_, other.reserved_);
+  std::swap(live_, other.live_);
+  std::swap(peak_, other.peak_);
+  std::swap(growths_, other.growths_);
+  slabs_.swap(other.slabs_);
+  free_.swap(other.free_);
+  return *this;
+}
+
+void StepArena::add_slab(int64_t bytes) {
+  const int64_t offset =
+      slabs_.empty() ? 0 : slabs_.back().offset + slabs_.back().bytes + kAlignment;
+  slabs_.push_back(
+      {static_cast<std::byte*>(allocate_memory(device_, bytes)), offset, bytes});
+  free_[offset] = bytes;
+  reserved_ += bytes;
+}
+
+std::byte* StepArena::address(int64_t offset) const {
+  auto slab = slabs_.end() - 1;
+  while (slab->offset > offset) --slab;
+  return slab->memory + (offset - slab->offset);
+}
+
+void StepArena::poison([[maybe_unused]] int64_t offset, [[maybe_unused]] int64_t bytes) const {
+  if (device_ != Device::kCuda) BASIN_POISON(address(offset), static_cast<size_t>(bytes));
+}
+
+void StepArena::unpoison([[maybe_unused]] int64_t offset,
+                         [[maybe_unused]] int64_t bytes) const {
+  if (device_ != Device::kCuda) BASIN_UNPOISON(address(offset), static_cast<size_t>(bytes));
 }
 
 std::shared_ptr<Storage> StepArena::allocate(int64_t bytes) {
@@ -75,20 +129,25 @@ std::shared_ptr<Storage> StepArena::allocate(int64_t bytes) {
 #else
   const int64_t held = round_up(std::max<int64_t>(bytes, 1));
 #endif
-  for (auto it = free_.begin(); it != free_.end(); ++it) {
+  auto fits = [held](const auto& piece) { return piece.second >= held; };
+  auto it = std::find_if(free_.begin(), free_.end(), fits);
+  if (it == free_.end() && device_ == Device::kCuda && held <= limit_ - reserved_) {
+    add_slab(std::max(held, std::min(kSlabBytes, limit_ - reserved_)));
+    it = std::prev(free_.end());
+  }
+  if (it != free_.end()) {
     const auto [offset, room] = *it;
-    if (room < held) continue;
     free_.erase(it);
     if (room > held) free_[offset + held] = room - held;
     live_ += held;
     if (offset + held > peak_) {
       // Poisoned as far as it is used: poisoning all of the reserved range would fill an eighth of
       // the machine's memory with ASan's marks.
-      BASIN_POISON(base_ + peak_, static_cast<size_t>(offset + held - peak_));
+      poison(peak_, offset + held - peak_);
       peak_ = offset + held;
       ++growths_;
     }
-    BASIN_UNPOISON(base_ + offset, static_cast<size_t>(bytes));
+    unpoison(offset, bytes);
     return std::make_shared<Block>(this, offset, held, bytes);
   }
   throw Error(concat("a tensor of ", bytes, " bytes does not fit: ", live_, " of ", limit_,
@@ -96,7 +155,7 @@ std::shared_ptr<Storage> StepArena::allocate(int64_t bytes) {
 }
 
 void StepArena::release(int64_t offset, int64_t bytes) {
-  BASIN_POISON(base_ + offset, static_cast<size_t>(bytes));
+  poison(offset, bytes);
   live_ -= bytes;
   auto next = free_.upper_bound(offset);
   if (next != free_.end() && offset + bytes == next->first) {
@@ -119,6 +178,15 @@ std::shared_ptr<Storage> allocate_state(int64_t bytes) {
   BASIN_CHECK(data, "cannot allocate ", held, " bytes for parameters");
   std::memset(data, 0, static_cast<size_t>(held));
   return std::make_shared<StateBlock>(data, bytes);
+}
+
+std::shared_ptr<Storage> allocate_state(int64_t bytes, Stream& stream) {
+  // Not by mmap: ASan sees accesses beyond the ends of blocks it hands out itself.
+  if (stream.device() == Device::kCpu) return allocate_state(bytes);
+  auto block = std::make_shared<DeviceBlock>(stream.device(), allocate_memory(stream.device(), bytes),
+                                             bytes);
+  stream.zero(block->data(), bytes);
+  return block;
 }
 
 }  // namespace basin

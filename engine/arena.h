@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <vector>
+
+#include "kernels/stream.h"
 
 namespace basin {
 
@@ -27,17 +30,20 @@ class Storage {
   int64_t bytes_;
 };
 
-// Activations, gradients and workspaces of a step. One reserved range of addresses, handed out
-// first-fit in blocks of 256 bytes; the same requests in the same order get the same addresses, and
-// memory is taken from the system only when a step needs more than any step before it. Freed blocks
-// are poisoned under ASan. Not thread-safe; outlives its storages.
+// Activations, gradients and workspaces of a step. A few large slabs of device memory, handed out
+// first-fit, older slabs first, in blocks of 256 bytes; the same requests in the same order get the
+// same addresses, and memory is taken from the system only when a step needs more than any step
+// before it: on a GPU another slab, elsewhere pages of the one slab, a reserved range of addresses.
+// Freed blocks are poisoned under ASan. Not thread-safe; outlives its storages.
 class StepArena {
  public:
-  // `limit_bytes`: most the arena may ever hold; 0: the machine's physical memory.
-  explicit StepArena(int64_t limit_bytes = 0);
+  // `limit_bytes`: most the arena may ever hold; 0: the machine's physical memory, and as much as
+  // the GPU has.
+  explicit StepArena(int64_t limit_bytes = 0, Device device = Device::kCpu);
   ~StepArena();
-  StepArena(const StepArena&) = delete;
-  StepArena& operator=(const StepArena&) = delete;
+  // Only while nothing is handed out.
+  StepArena(StepArena&&) noexcept;
+  StepArena& operator=(StepArena&&) noexcept;
 
   // A block of at least `bytes`. Throws Error naming the request and the limit when it does not
   // fit.
@@ -49,14 +55,25 @@ class StepArena {
 
  private:
   class Block;
+  struct Slab {
+    std::byte* memory;
+    int64_t offset, bytes;  // where it begins in the arena; behind each slab there is a gap
+  };
+  void add_slab(int64_t bytes);
+  std::byte* address(int64_t offset) const;
+  void poison(int64_t offset, int64_t bytes) const;
+  void unpoison(int64_t offset, int64_t bytes) const;
   void release(int64_t offset, int64_t bytes);
 
-  std::byte* base_ = nullptr;
-  int64_t limit_ = 0, live_ = 0, peak_ = 0, growths_ = 0;
+  Device device_;
+  int64_t limit_ = 0, reserved_ = 0, live_ = 0, peak_ = 0, growths_ = 0;
+  std::vector<Slab> slabs_;
   std::map<int64_t, int64_t> free_;  // offset -> bytes, neighbours merged
 };
 
-// One zeroed block, 256-byte aligned, for parameters, gradients, momentum or buffers.
+// One zeroed block of host memory, 256-byte aligned.
 std::shared_ptr<Storage> allocate_state(int64_t bytes);
+// The same in memory of the stream's device: for parameters, gradients, momentum, buffers.
+std::shared_ptr<Storage> allocate_state(int64_t bytes, Stream& stream);
 
 }  // namespace basin

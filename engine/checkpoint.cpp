@@ -75,9 +75,12 @@ void save_checkpoint(const State& state, const std::filesystem::path& path,
     SafetensorsWriter writer;
     for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
     std::vector<std::vector<T>> kept;
+    std::vector<T> on_host;
     auto add = [&](const std::string& name, const Shape& shape, const T* data) {
-      kept.emplace_back(static_cast<size_t>(shape.elements()));
-      to_file_layout(data, kept.back().data(), shape);
+      on_host.resize(static_cast<size_t>(shape.elements()));
+      state.stream().copy_to_host(on_host.data(), data, shape.elements() * int64_t{sizeof(T)});
+      kept.emplace_back(on_host.size());
+      to_file_layout(on_host.data(), kept.back().data(), shape);
       writer.add(name, sizeof(T) == 8 ? FileDtype::kF64 : FileDtype::kF32, file_shape(shape),
                  kept.back().data());
     };
@@ -153,9 +156,10 @@ std::map<std::string, std::string> load_checkpoint(State& state, const std::file
                 ". Is --model (and --width, the number of classes) the one it was saved from?");
   }
   dispatch(state.dtype(), [&]<class T>() {
-    std::vector<T> buffer;
+    std::vector<T> buffer, in_memory_layout;
     for (const Copy& copy : copies) {
       buffer.resize(static_cast<size_t>(copy.entry->shape.elements()));
+      in_memory_layout.resize(buffer.size());
       if constexpr (sizeof(T) == 8) {
         reader.read_f64(*copy.info, buffer.data());
       } else {
@@ -163,7 +167,9 @@ std::map<std::string, std::string> load_checkpoint(State& state, const std::file
       }
       T* to = copy.momentum ? static_cast<T*>(state.flat_momentum()) + copy.entry->offset
                             : copy.entry->tensor.data<T>();
-      from_file_layout(buffer.data(), to, copy.entry->shape);
+      from_file_layout(buffer.data(), in_memory_layout.data(), copy.entry->shape);
+      state.stream().copy_to_device(to, in_memory_layout.data(),
+                                    copy.entry->shape.elements() * int64_t{sizeof(T)});
     }
   });
   return reader.metadata();

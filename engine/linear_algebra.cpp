@@ -5,6 +5,7 @@
 #include <Eigen/SVD>
 #include <algorithm>
 
+#include "engine/transfer.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/run.h"
@@ -17,17 +18,19 @@ std::vector<double> image_gram(Tape& tape, const Tensor& x) {
   const Tensor minus_mean = tape.empty({features}, DType::kF32);
   const Tensor centred = tape.empty({images, features}, DType::kF32);
   const Tensor gram = tape.empty({images, images}, DType::kF32);
-  const float factor = -1 / static_cast<float>(images);
+  const Tensor factor = tape.empty({1}, DType::kF32);
   Stream& stream = tape.stream();
+  run(Fill<float>{factor.data<float>(), -1 / static_cast<float>(images), 1}, stream);
   run(ColumnSum<float>{x.data<float>(), sum.data<float>(), false, images, features}, stream);
-  run(Scale<float>{sum.data<float>(), &factor, minus_mean.data<float>(), false, features}, stream);
+  run(Scale<float>{sum.data<float>(), factor.data<float>(), minus_mean.data<float>(), false, features}, stream);
   run(AddBias<float>{x.data<float>(), minus_mean.data<float>(), centred.data<float>(), images,
                      features},
       stream);
   run(Gemm<float>{false, true, images, images, features, centred.data<float>(),
                   centred.data<float>(), gram.data<float>(), false},
       stream);
-  return {gram.data<float>(), gram.data<float>() + gram.size()};
+  const std::vector<float> products = download<float>(gram, stream);
+  return {products.begin(), products.end()};
 }
 
 std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
@@ -52,18 +55,19 @@ std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
     run(Gemm<float>{true, false, channels, channels, rows, centred.data<float>(),
                     centred.data<float>(), part.data<float>(), false},
         tape.stream());
-    for (size_t i = 0; i < gram.size(); ++i) gram[i] += part.data<float>()[i];
+    const std::vector<float> products = download<float>(part, tape.stream());
+    for (size_t i = 0; i < gram.size(); ++i) gram[i] += products[i];
   }
   return gram;
 }
 
-std::vector<double> singular_values(const Tensor& x) {
+std::vector<double> singular_values(const std::vector<float>& x, int64_t rows) {
   using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  const int64_t rows = x.shape()[0];
+  const int64_t columns = static_cast<int64_t>(x.size()) / rows;
   const Eigen::MatrixXd matrix =
-      Eigen::Map<const RowMajor>(x.data<float>(), rows, x.size() / rows).cast<double>();
-  BASIN_CHECK(matrix.allFinite(), "singular values of a matrix ", x.shape().text(),
-              " that holds infinite values or NaN; did its training diverge?");
+      Eigen::Map<const RowMajor>(x.data(), rows, columns).cast<double>();
+  BASIN_CHECK(matrix.allFinite(), "singular values of a matrix [", rows, ", ", columns,
+              "] that holds infinite values or NaN; did its training diverge?");
   const Eigen::VectorXd values = Eigen::BDCSVD<Eigen::MatrixXd>(matrix).singularValues();
   return {values.data(), values.data() + values.size()};
 }

@@ -17,9 +17,9 @@ std::vector<double> image_gram(Tape& tape, const Tensor& x);
 // Products in float over at most 8192 places, those sums added in double.
 std::vector<double> channel_gram(Tape& tape, const Tensor& x);
 
-// The singular values, descending, of x [M, ...] f32 as a matrix of M rows, the other dimensions
-// taken as one: min(M, columns) values, computed in double. Throws Error when x holds a value that
-// is not finite. May be called from several threads.
-std::vector<double> singular_values(const Tensor& x);
+// The singular values, descending, of x [rows, columns], row-major: min(rows, columns) values,
+// computed in double on the CPU. Throws Error when x holds a value that is not finite. May be called
+// from several threads.
+std::vector<double> singular_values(const std::vector<float>& x, int64_t rows);
 
 }  // namespace basin

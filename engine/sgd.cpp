@@ -20,26 +20,39 @@ SgdFactors uniform_sgd_rule(const std::string&) {
 Sgd::Sgd(State& state, SgdOptions options, const SgdRule& rule)
     : state_(state), control_{0, options.momentum, options.weight_decay} {
   constexpr int64_t kChunk = 16384;
+  std::vector<SgdChunk> chunks;
   for (const State::Entry& entry : state.entries()) {
     if (entry.buffer) continue;
     const SgdFactors factors = rule(entry.name);
     const int64_t size = entry.shape.elements();
     for (int64_t begin = 0; begin < size; begin += kChunk) {
-      chunks_.push_back({entry.offset + begin, std::min(kChunk, size - begin),
+      chunks.push_back({entry.offset + begin, std::min(kChunk, size - begin),
                          factors.learning_rate, factors.weight_decay});
     }
     size_ += size;
   }
+  Stream& stream = state.stream();
+  chunk_count_ = static_cast<int64_t>(chunks.size());
+  chunks_ = allocate_state(chunk_count_ * static_cast<int64_t>(sizeof(SgdChunk)), stream);
+  stream.copy_to_device(chunks_->data(), chunks.data(), chunks_->bytes());
+  control_memory_ = allocate_state(sizeof(SgdControl), stream);
+  stream.copy_to_device(control_memory_->data(), &control_, sizeof(SgdControl));
 }
 
-void Sgd::step(double learning_rate) {
-  state_.check_gradients_written();
+void Sgd::set_learning_rate(double learning_rate) {
+  if (learning_rate == control_.learning_rate) return;
   control_.learning_rate = learning_rate;
+  state_.stream().copy_to_device(control_memory_->data(), &control_, sizeof(SgdControl));
+}
+
+void Sgd::step() {
+  state_.check_gradients_written();
   dispatch(state_.dtype(), [&]<class T>() {
     run(SgdStep<T>{static_cast<T*>(state_.flat_values()),
                    static_cast<const T*>(state_.flat_gradients()),
-                   static_cast<T*>(state_.flat_momentum()), chunks_.data(),
-                   static_cast<int64_t>(chunks_.size()), size_, &control_},
+                   static_cast<T*>(state_.flat_momentum()),
+                   static_cast<const SgdChunk*>(chunks_->data()), chunk_count_, size_,
+                   static_cast<const SgdControl*>(control_memory_->data())},
         state_.stream());
   });
 }

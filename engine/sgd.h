@@ -29,17 +29,24 @@ struct SgdOptions {
   double weight_decay = 1e-4;
 };
 
+// The table of chunks and the learning rate live in device memory: a captured step follows them.
 class Sgd {
  public:
   Sgd(State& state, SgdOptions options, const SgdRule& rule);
+  // Of the updates from now on; 0 at first.
+  void set_learning_rate(double learning_rate);
   // One update; every parameter's gradient must have been written since State::begin_step().
-  void step(double learning_rate);
+  void step();
+  void step(double learning_rate) {
+    set_learning_rate(learning_rate);
+    step();
+  }
 
  private:
   State& state_;
-  SgdControl control_;
-  std::vector<SgdChunk> chunks_;
-  int64_t size_ = 0;
+  SgdControl control_;  // what control_memory_ holds
+  std::shared_ptr<Storage> control_memory_, chunks_;
+  int64_t chunk_count_ = 0, size_ = 0;
 };
 
 // base * gamma^(number of milestones <= epoch), epochs counted from 0: torch's MultiStepLR stepped

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
 #include "kernels/elementwise.h"
 #include "kernels/run.h"
@@ -56,12 +55,21 @@ Tensor State::add(std::string name, Shape shape, bool buffer) {
 void State::allocate(Use use) {
   BASIN_CHECK(!values_, "a State is allocated once");
   const int64_t width = size_of(dtype_);
-  values_ = allocate_state(parameter_elements_ * width);
-  buffers_ = allocate_state(buffer_elements_ * width);
+  values_ = allocate_state(parameter_elements_ * width, *stream_);
+  buffers_ = allocate_state(buffer_elements_ * width, *stream_);
   if (use == Use::kTraining) {
-    gradients_ = allocate_state(parameter_elements_ * width);
-    momentum_ = allocate_state(parameter_elements_ * width);
+    gradients_ = allocate_state(parameter_elements_ * width, *stream_);
+    momentum_ = allocate_state(parameter_elements_ * width, *stream_);
   }
+  std::vector<Segment> segments;
+  for (const std::string& module : modules_) {
+    const Range range = parameter_range(module);
+    segments.push_back({range.begin, range.end - range.begin});
+  }
+  const auto modules = static_cast<int64_t>(segments.size());
+  segments_ = allocate_state(modules * static_cast<int64_t>(sizeof(Segment)), *stream_);
+  sums_ = allocate_state(modules * static_cast<int64_t>(sizeof(double)), *stream_);
+  stream_->copy_to_device(segments_->data(), segments.data(), segments_->bytes());
   for (Entry& entry : entries_) {
     const int64_t bytes = entry.shape.elements() * width, offset = entry.offset * width;
     Tensor::Content& content = *entry.tensor.content_;
@@ -116,20 +124,17 @@ void State::check_same_layout(const State& other) const {
 
 void State::copy_from(const State& other) {
   check_same_layout(other);
-  const auto width = static_cast<size_t>(size_of(dtype_));
-  std::memcpy(values_->data(), other.values_->data(),
-              static_cast<size_t>(parameter_elements_) * width);
-  std::memcpy(buffers_->data(), other.buffers_->data(),
-              static_cast<size_t>(buffer_elements_) * width);
+  stream_->copy(values_->data(), other.values_->data(), values_->bytes());
+  stream_->copy(buffers_->data(), other.buffers_->data(), buffers_->bytes());
 }
 
 void State::copy_module_from(const State& other, const std::string& module) {
   check_same_layout(other);
   const int64_t width = size_of(dtype_);
   auto copy = [&](const Storage& from, const Storage& to, Range range) {
-    std::memcpy(static_cast<std::byte*>(to.data()) + range.begin * width,
-                static_cast<std::byte*>(from.data()) + range.begin * width,
-                static_cast<size_t>((range.end - range.begin) * width));
+    stream_->copy(static_cast<std::byte*>(to.data()) + range.begin * width,
+                  static_cast<std::byte*>(from.data()) + range.begin * width,
+                  (range.end - range.begin) * width);
   };
   copy(*other.values_, *values_, parameter_range(module));
   copy(*other.buffers_, *buffers_, buffer_range(module));
@@ -168,19 +173,16 @@ void State::add_noise(const std::string& module, double sigma, uint64_t seed, ui
 
 std::vector<double> State::distances(const State* other) const {
   if (other) check_same_layout(*other);
-  std::vector<Segment> segments;
-  for (const std::string& module : modules_) {
-    const Range range = parameter_range(module);
-    segments.push_back({range.begin, range.end - range.begin});
-  }
-  std::vector<double> sums(segments.size());
   dispatch(dtype_, [&]<class T>() {
     run(SegmentedSquaredDistance<T>{static_cast<const T*>(values_->data()),
                                     other ? static_cast<const T*>(other->values_->data()) : nullptr,
-                                    segments.data(), sums.data(),
-                                    static_cast<int64_t>(segments.size())},
+                                    static_cast<const Segment*>(segments_->data()),
+                                    static_cast<double*>(sums_->data()),
+                                    static_cast<int64_t>(modules_.size()), parameter_elements_},
         *stream_);
   });
+  std::vector<double> sums(modules_.size());
+  stream_->copy_to_host(sums.data(), sums_->data(), sums_->bytes());
   for (double& sum : sums) sum = std::sqrt(sum);
   return sums;
 }

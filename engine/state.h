@@ -66,7 +66,7 @@ class State {
   std::vector<double> module_distances(const State& other) const;
   std::vector<double> module_norms() const;
 
-  // Elements of the flat arrays, padding included.
+  // Elements of the flat arrays, padding included. The arrays are in memory of the stream's device.
   int64_t flat_size() const { return parameter_elements_; }
   void* flat_values() const { return values_->data(); }
   void* flat_gradients() const;
@@ -90,6 +90,7 @@ class State {
   std::map<std::string, std::pair<Range, Range>> ranges_;  // parameters, buffers
   int64_t parameter_elements_ = 0, buffer_elements_ = 0;
   std::shared_ptr<Storage> values_, gradients_, momentum_, buffers_;
+  std::shared_ptr<Storage> segments_, sums_;  // of distances(): one of each for a module
 };
 
 }  // namespace basin

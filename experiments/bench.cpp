@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "engine/sgd.h"
+#include "engine/transfer.h"
 #include "kernels/call_clock.h"
 #include "kernels/nvtx_ranges.h"
 #include "kernels/random.h"
@@ -83,25 +84,30 @@ BenchResult bench(const BenchOptions& options, Session& session) {
   if (options.training)
     sgd = std::make_unique<Sgd>(network->state(), SgdOptions{}, reference_sgd_rule);
   const Shape image_shape{options.batch_size, options.image_size, options.image_size, 3};
-  const Tensor images(allocate_state(image_shape.elements() * 4), image_shape, DType::kF32);
+  const Tensor images(allocate_state(image_shape.elements() * 4, session.stream), image_shape,
+                      DType::kF32);
   const Shape target_shape{options.batch_size, options.classes};
-  const Tensor targets(allocate_state(target_shape.elements() * 4), target_shape, DType::kF32);
+  const Tensor targets(allocate_state(target_shape.elements() * 4, session.stream), target_shape,
+                       DType::kF32);
   RandomStream random(1, RandomPurpose::kAugmentation);
-  for (int64_t i = 0; i < images.size(); ++i) {
-    images.data<float>()[i] = static_cast<float>(random.normal());
-  }
+  std::vector<float> pixels(static_cast<size_t>(images.size()));
+  for (float& pixel : pixels) pixel = static_cast<float>(random.normal());
+  upload(pixels.data(), images, session.stream);
+  std::vector<float> one_hot(static_cast<size_t>(targets.size()));
   for (int64_t i = 0; i < options.batch_size; ++i) {
-    targets.data<float>()[i * options.classes + i % options.classes] = 1;
+    one_hot[static_cast<size_t>(i * options.classes + i % options.classes)] = 1;
   }
+  upload(one_hot.data(), targets, session.stream);
   auto step = [&] {
     network->state().begin_step();
     Tape tape(session.stream, session.arena, options.training);
     const Tensor logits =
         network->forward(tape, images, options.training ? Mode::kTrain : Mode::kEvaluate);
-    if (!options.training) return;
-    const Tensor loss = softmax_cross_entropy(tape, logits, targets);
-    tape.backward(loss);
-    sgd->step(0.01);
+    if (options.training) {
+      const Tensor loss = softmax_cross_entropy(tape, logits, targets);
+      tape.backward(loss);
+      sgd->step(0.01);
+    }
   };
   BenchResult result;
   for (int64_t i = 0; i < options.warmup; ++i) step();

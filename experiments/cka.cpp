@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,6 +10,7 @@
 #include "data/loader.h"
 #include "engine/files.h"
 #include "engine/linear_algebra.h"
+#include "engine/transfer.h"
 #include "experiments/analyses.h"
 #include "experiments/csv.h"
 #include "experiments/model_file.h"
@@ -150,7 +150,7 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
     Tape tape(session.stream, session.arena, false);
     const Tensor images =
         tape.empty({batch->size, dataset->height(), dataset->width(), 3}, DType::kF32);
-    std::memcpy(images.data<float>(), batch->images, static_cast<size_t>(images.size()) * 4);
+    upload(batch->images, images, session.stream);
     auto grams_of = [&](Network& network, const std::map<std::string, std::string>& outputs) {
       std::map<std::string, FeatureGrams> grams;
       network.forward(tape, images, Mode::kEvaluate,

@@ -2,8 +2,8 @@
 #include "experiments/evaluate.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "engine/transfer.h"
 #include "experiments/metrics.h"
 #include "kernels/parallel.h"
 
@@ -37,24 +37,25 @@ void EvaluationSum::add(Tape& tape, const Tensor& logits, const EvaluationBatch&
   const Tensor loss = multi_label_ ? sigmoid_cross_entropy(tape, logits, batch.targets)
                                    : softmax_cross_entropy(tape, logits, batch.targets);
   const int64_t rows = batch.images.shape()[0];
-  loss_sum_ += static_cast<double>(loss.data<float>()[0]) * static_cast<double>(rows);
+  loss_sum_ +=
+      static_cast<double>(download<float>(loss, tape.stream())[0]) * static_cast<double>(rows);
   images_ += rows;
   if (multi_label_) {
-    for (int64_t i = 0; i < rows * classes_; ++i) {
-      const auto label = static_cast<size_t>(i % classes_);
-      const float logit = logits.data<float>()[i];
-      const bool positive = batch.targets.data<float>()[i] > 0.5f;
+    const std::vector<float> values = download<float>(logits, tape.stream());
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto label = i % static_cast<size_t>(classes_);
+      const float logit = values[i];
+      const bool positive = batch.positives[i] != 0;
       scores_[label].push_back(logit);
       positives_[label].push_back(positive);
       wrong_labels_ += (logit >= 0) != positive;
     }
     return;
   }
-  const Tensor predictions = arg_max(tape, logits);
-  for (int64_t row = 0; row < rows; ++row) {
-    const int32_t prediction = predictions.data<int32_t>()[row];
-    predictions_.push_back(prediction);
-    correct_ += prediction == batch.labels[static_cast<size_t>(row)];
+  const std::vector<int32_t> predictions = download<int32_t>(arg_max(tape, logits), tape.stream());
+  for (size_t row = 0; row < predictions.size(); ++row) {
+    predictions_.push_back(predictions[row]);
+    correct_ += predictions[row] == batch.labels[row];
   }
 }
 
@@ -99,20 +100,27 @@ EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
   const bool keep = dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
   loader_ =
       std::make_unique<data::Loader>(dataset_, data::with_workers(options, *dataset_, threads()));
-  if (!keep) return;
+  if (!keep) {
+    memory_ = std::make_unique<BatchMemory>(*dataset_, options.batch_size, session.stream);
+    return;
+  }
   loader_->start_epoch(0);
-  const int64_t classes = dataset_->classes();
   while (const data::Batch* batch = loader_->next()) {
     check_interruption();
-    auto copy = [](const float* from, Shape shape) {
-      Tensor tensor(allocate_state(shape.elements() * 4), shape, DType::kF32);
-      std::memcpy(tensor.data<float>(), from, static_cast<size_t>(shape.elements()) * 4);
-      return tensor;
-    };
-    kept_.push_back({copy(batch->images, {batch->size, dataset_->height(), dataset_->width(), 3}),
-                     copy(batch->targets, {batch->size, classes}), batch->labels});
+    kept_.push_back(stage(*batch, BatchMemory(*dataset_, batch->size, session.stream)));
   }
   loader_.reset();
+}
+
+EvaluationBatch EvaluationSet::stage(const data::Batch& batch, const BatchMemory& memory) {
+  const BatchTensors tensors = memory.fill(batch);
+  EvaluationBatch staged{tensors.images, tensors.targets, batch.labels, {}};
+  if (multi_label()) {
+    for (int64_t i = 0; i < batch.size * dataset_->classes(); ++i) {
+      staged.positives.push_back(batch.targets[i] > 0.5f);
+    }
+  }
+  return staged;
 }
 
 void EvaluationSet::for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit) {
@@ -126,15 +134,7 @@ void EvaluationSet::for_each_batch(const std::function<bool(const EvaluationBatc
   loader_->start_epoch(0);
   while (const data::Batch* batch = loader_->next()) {
     check_interruption();
-    auto stage = [&](const float* from, Shape shape) {
-      Tensor tensor(session_.arena.allocate(shape.elements() * 4), shape, DType::kF32);
-      std::memcpy(tensor.data<float>(), from, static_cast<size_t>(shape.elements()) * 4);
-      return tensor;
-    };
-    const bool go_on = visit(EvaluationBatch{
-        stage(batch->images, {batch->size, dataset_->height(), dataset_->width(), 3}),
-        stage(batch->targets, {batch->size, dataset_->classes()}), batch->labels});
-    if (!go_on) return;
+    if (!visit(stage(*batch, *memory_))) return;
   }
 }
 

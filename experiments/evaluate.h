@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "data/loader.h"
+#include "experiments/batch_memory.h"
 #include "experiments/session.h"
 #include "models/network.h"
 
@@ -35,7 +36,8 @@ double loss_of(const Evaluation& evaluation, LossKind kind);
 // Consecutive images of a set, normalised [N,H,W,3], with targets [N,classes].
 struct EvaluationBatch {
   Tensor images, targets;
-  std::vector<int32_t> labels;  // empty for multi-label sets
+  std::vector<int32_t> labels;     // empty for multi-label sets
+  std::vector<uint8_t> positives;  // of multi-label sets: which targets are above 1/2
 };
 
 // What a network's outputs on the batches of a set add up to.
@@ -76,9 +78,12 @@ class EvaluationSet {
   void for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit);
 
  private:
+  EvaluationBatch stage(const data::Batch& batch, const BatchMemory& memory);
+
   std::shared_ptr<const data::Dataset> dataset_;
   Session& session_;
   std::unique_ptr<data::Loader> loader_;  // null once all batches are kept
+  std::unique_ptr<BatchMemory> memory_;   // of the batch that is made anew
   std::vector<EvaluationBatch> kept_;
 };
 

@@ -36,6 +36,15 @@ int main(int argc, char** argv) {
   app.add_option("--threads", common.threads, "CPU threads; results do not depend on it")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  std::string device = "auto";
+  app.add_option("--device", device,
+                 "where networks run: cpu, cuda, emulated (CUDA kernels on the CPU: for tests, "
+                 "slow), or auto: the GPU where there is one")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda", "emulated"}))
+      ->capture_default_str();
+  bool no_graph = false;
+  app.add_flag("--no-graph", no_graph,
+               "on a GPU: queue every call of a training step anew, not the step as one CUDA graph");
   app.add_flag("--json", common.json, "print the result as JSON on standard output");
 
   Session session;
@@ -63,6 +72,11 @@ int main(int argc, char** argv) {
   try {
     set_threads(common.threads);
     catch_interruption();
+    if (!app.got_subcommand("data") && !app.got_subcommand("report")) {
+      session.use(device_named(device));
+      session.capture_steps = !no_graph;
+      session.log.message("device: " + describe(session.stream.device()));
+    }
     command();
     return kExitDone;
   } catch (const Interrupted&) {

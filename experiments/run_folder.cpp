@@ -18,6 +18,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+#ifdef BASIN_CUDA
+constexpr const char* kDevices = "cpu, cuda, emulated";
+#else
+constexpr const char* kDevices = "cpu, emulated";
+#endif
+
+// A run may go on on another device, but not with the same bits.
+void note_other_device(Session& session, const fs::path& folder) {
+  const fs::path path = folder / "environment.json";
+  if (!fs::exists(path)) return;
+  const auto json = nlohmann::json::parse(read_file(path), nullptr, false);
+  const std::string began = json.is_object() ? json.value("device", "") : "";
+  const std::string now = name_of(session.stream.device());
+  if (began.empty() || began == now) return;
+  session.log.message(fmt::format("{} began on device {} and goes on on {}", folder.string(), began,
+                                  now));
+}
+
 std::string config_json(const std::string& command, const Settings& settings) {
   nlohmann::ordered_json json;
   json["command"] = command;
@@ -56,19 +74,21 @@ std::string cpu_name() {
 }
 
 std::string version_text() {
-  return fmt::format("basin {} ({}; {}; devices: cpu)", BASIN_VERSION, BASIN_COMMIT, BASIN_BUILD);
+  return fmt::format("basin {} ({}; {}; devices: {})", BASIN_VERSION, BASIN_COMMIT, BASIN_BUILD,
+                     kDevices);
 }
 
 std::string commit_text() {
   return BASIN_COMMIT;
 }
 
-std::string environment_json() {
+std::string environment_json(Device device) {
   nlohmann::ordered_json json;
   json["version"] = BASIN_VERSION;
   json["commit"] = BASIN_COMMIT;
   json["build"] = BASIN_BUILD;
-  json["device"] = "cpu";
+  json["device"] = name_of(device);
+  if (device == Device::kCuda) json["gpu"] = describe(device);
   json["cpu"] = cpu_name();
   json["time"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   return json.dump(2) + "\n";
@@ -100,12 +120,13 @@ RunStatus open_run_folder(Session& session, const fs::path& folder, const std::s
   if (status == RunStatus::kDone) return status;
   if (status == RunStatus::kNew) {
     create_folders(folder);
-    write_file_atomically(folder / "environment.json", environment_json());
+    write_file_atomically(folder / "environment.json", environment_json(session.stream.device()));
     write_file_atomically(folder / "config.toml", config_toml(command, settings));
     write_file_atomically(folder / "config.json", config_json(command, settings));
   }
   if (checkpoints) create_folders(folder / "checkpoints");
   session.log.open_file(folder / "log.txt");
+  if (status == RunStatus::kUnfinished) note_other_device(session, folder);
   return status;
 }
 

@@ -39,8 +39,8 @@ std::filesystem::path epoch_checkpoint(const std::filesystem::path& folder, int6
 // Epochs whose checkpoint exists, ascending. Throws Error when there is none.
 std::vector<int64_t> saved_epochs(const std::filesystem::path& folder);
 
-// CPU, threads, compiler, version, commit: {"cpu": "...", ...} as JSON text.
-std::string environment_json();
+// Device, CPU, compiler, version, commit: {"device": "...", ...} as JSON text.
+std::string environment_json(Device device);
 std::string cpu_name();
 std::string version_text();
 std::string commit_text();

@@ -80,8 +80,14 @@ class Progress {
 std::string duration_text(double seconds);
 
 struct Session {
+  // Works on `device`, from now on; before anything is made on the stream or the arena.
+  void use(Device device, const StreamOptions& options = {}) {
+    stream = Stream(device, options);
+    arena = StepArena(0, device);
+  }
   Stream stream{Device::kCpu};
   StepArena arena;
+  bool capture_steps = true;  // training steps as one graph, where the device has such
   Log log;
   std::unique_ptr<Progress>
       progress;  // of the whole command; commands that are one run make their own

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/linear_algebra.h"
+#include "engine/transfer.h"
 #include "experiments/csv.h"
 #include "experiments/model_file.h"
 #include "experiments/run_folder.h"
@@ -37,12 +38,16 @@ std::vector<Spectrum> spectra(const State& state) {
     // Convolutions have four dimensions, fc two, all else one.
     if (!entry.buffer && entry.shape.rank() >= 2) weights.push_back(&entry);
   }
+  std::vector<std::vector<float>> elements;
+  for (const State::Entry* weight : weights) {
+    elements.push_back(download<float>(weight->tensor, state.stream()));
+  }
   std::vector<std::vector<double>> values(weights.size());
   std::vector<std::exception_ptr> errors(weights.size());
   parallel_for(static_cast<int64_t>(weights.size()), [&](int64_t index) {
     const auto i = static_cast<size_t>(index);
     try {
-      values[i] = singular_values(weights[i]->tensor);
+      values[i] = singular_values(elements[i], weights[i]->shape[0]);
     } catch (const Error& error) {
       errors[i] = std::make_exception_ptr(Error(concat(weights[i]->name, ": ", error.what())));
     } catch (...) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #include "data/subset.h"
@@ -58,7 +57,7 @@ Sweep::Sweep(Network& network, const State& base, EvaluationSet& set, Evaluation
     }
     parts_.push_back(std::move(part));
   }
-  base_ = save(whole());
+  save(whole(), base_);
 }
 
 std::vector<Evaluation> Sweep::evaluate(const std::vector<WeightSetting>& settings) {
@@ -124,7 +123,7 @@ void Sweep::run(std::vector<Item>& items) {
             network_.forward_range(tape, activation, Mode::kEvaluate, done, item.part->begin);
         done = item.part->begin;
       }
-      item.weights.empty() ? write(item) : load(*item.part, item.weights);
+      item.weights ? load(*item.part, *item.weights) : write(item);
       const Tensor logits =
           network_.forward_range(tape, activation, Mode::kEvaluate, done, modules).value;
       restore(*item.part);
@@ -158,9 +157,9 @@ void Sweep::estimate_statistics(std::vector<Item>& items) {
         activation = network_.forward_range(tape, activation, Mode::kTrain, done, item.part->begin);
         done = item.part->begin;
       }
-      load(*item.part, item.weights);
+      load(*item.part, *item.weights);
       network_.forward_range(tape, activation, Mode::kTrain, done, modules);
-      item.weights = save(*item.part);
+      save(*item.part, item.weights);
       restore(*item.part);
     }
     return true;
@@ -171,33 +170,33 @@ void Sweep::estimate_statistics(std::vector<Item>& items) {
 
 void Sweep::write(Item& item) {
   item.setting->write(network_);
-  item.weights = save(*item.part);
+  save(*item.part, item.weights);
 }
 
-std::vector<float> Sweep::save(const Part& part) const {
-  std::vector<float> weights(static_cast<size_t>(part.elements));
-  float* to = weights.data();
+void Sweep::save(const Part& part, std::shared_ptr<Storage>& weights) const {
+  if (!weights) weights = allocate_state(part.elements * 4, session_.stream);
+  auto* to = static_cast<float*>(weights->data());
   for (const State::Entry* entry : part.entries) {
-    to = std::copy_n(entry->tensor.data<float>(), entry->shape.elements(), to);
+    session_.stream.copy(to, entry->tensor.data<float>(), entry->shape.elements() * 4);
+    to += entry->shape.elements();
   }
-  return weights;
 }
 
-void Sweep::load(const Part& part, const std::vector<float>& weights) {
-  const float* from = weights.data();
+void Sweep::load(const Part& part, const Storage& weights) {
+  const auto* from = static_cast<const float*>(weights.data());
   for (const State::Entry* entry : part.entries) {
-    std::copy_n(from, entry->shape.elements(), entry->tensor.data<float>());
+    session_.stream.copy(entry->tensor.data<float>(), from, entry->shape.elements() * 4);
     from += entry->shape.elements();
   }
 }
 
 void Sweep::restore(const Part& part) {
-  const float* from = base_.data();
+  const auto* from = static_cast<const float*>(base_->data());
   auto next = part.entries.begin();
   for (const State::Entry* entry : whole().entries) {
     if (next == part.entries.end()) break;
     if (*next == entry) {
-      std::copy_n(from, entry->shape.elements(), entry->tensor.data<float>());
+      session_.stream.copy(entry->tensor.data<float>(), from, entry->shape.elements() * 4);
       ++next;
     }
     from += entry->shape.elements();

@@ -64,14 +64,15 @@ class Sweep {
     const WeightSetting* setting;
     const Part* part;
     size_t index;  // in the caller's order
-    std::vector<float> weights;
+    std::shared_ptr<Storage> weights;  // null until written
     EvaluationSum sum;
   };
   void run(std::vector<Item>& items);
   void estimate_statistics(std::vector<Item>& items);
   void write(Item& item);
-  std::vector<float> save(const Part& part) const;
-  void load(const Part& part, const std::vector<float>& weights);
+  // Copies the entries of `part` to `weights`, which it makes where there are none.
+  void save(const Part& part, std::shared_ptr<Storage>& weights) const;
+  void load(const Part& part, const Storage& weights);
   // Sets the entries of `part` to their base values.
   void restore(const Part& part);
   const Part& whole() const { return parts_.back(); }
@@ -82,7 +83,7 @@ class Sweep {
   Session& session_;
   std::vector<Part> parts_;  // of each module, then of all
   int64_t evaluated_ = 0;
-  std::vector<float> base_;  // as save(whole()) gives it
+  std::shared_ptr<Storage> base_;  // as save(whole()) gives it
 };
 
 // Sets the running statistics of all batch norms to the mean over the batches of `statistics`.

@@ -5,13 +5,15 @@
 
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "data/loader.h"
 #include "data/subset.h"
+#include "engine/captured_step.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
+#include "engine/transfer.h"
+#include "experiments/batch_memory.h"
 #include "experiments/csv.h"
 #include "experiments/evaluate.h"
 #include "kernels/parallel.h"
@@ -115,6 +117,10 @@ class Trainer {
     loader.mixup_alpha = static_cast<float>(options.mixup);
     loader_ = std::make_unique<data::Loader>(splits_.train,
                                              data::with_workers(loader, *splits_.train, threads()));
+    memory_ = std::make_unique<BatchMemory>(*splits_.train, loader.batch_size, session.stream);
+    full_step_ = std::make_unique<CapturedStep>(
+        session.stream, session.arena, [this] { queue_step(full_batch_, full_results_); },
+        session.capture_steps);
     resumed_ = status == RunStatus::kUnfinished && fs::exists(resume_path());
     resumed_ ? load_resume() : load_start();
   }
@@ -203,10 +209,10 @@ class Trainer {
 
   void start_new() {
     session_.log.message(fmt::format(
-        "{}: {} with {} parameters, {} training and {} test images of {}x{}, {} threads",
+        "{}: {} with {} parameters, {} training and {} test images of {}x{}, device {}, {} threads",
         options_.out.string(), options_.model, network_->state().parameter_count(),
         splits_.train->size(), splits_.test->size(), splits_.train->height(),
-        splits_.train->width(), threads()));
+        splits_.train->width(), name_of(session_.stream.device()), threads()));
     EpochMetrics row;
     row.learning_rate = row.train_loss = row.train_score = row.images_per_second = std::nan("");
     finish_epoch(row);
@@ -247,33 +253,49 @@ class Trainer {
     finish_epoch(row);
   }
 
-  void train_step(const data::Batch& batch, double rate) {
-    const Shape shape{batch.size, splits_.train->height(), splits_.train->width(), 3};
-    auto stage = [&](const float* from, Shape target_shape) {
-      Tensor tensor(session_.arena.allocate(target_shape.elements() * 4), target_shape,
-                    DType::kF32);
-      std::memcpy(tensor.data<float>(), from, static_cast<size_t>(target_shape.elements()) * 4);
-      return tensor;
-    };
-    const Tensor images = stage(batch.images, shape);
-    const Tensor targets = stage(batch.targets, {batch.size, splits_.train->classes()});
+  // What the host reads of a step.
+  struct StepResults {
+    Tensor loss, predictions;  // predictions empty for multi-label sets
+  };
+
+  // Queues forward, backward and update, with the rate that sgd_ has.
+  void queue_step(const BatchTensors& batch, StepResults& results) {
+    results = {};  // their memory is taken anew
     network_->state().begin_step();
     Tape tape(session_.stream, session_.arena, true);
-    const Tensor logits = network_->forward(tape, images, Mode::kTrain);
-    const Tensor loss = splits_.train->multi_label() ? sigmoid_cross_entropy(tape, logits, targets)
-                                                     : softmax_cross_entropy(tape, logits, targets);
-    const double value = loss.data<float>()[0];
+    const Tensor logits = network_->forward(tape, batch.images, Mode::kTrain);
+    if (splits_.train->multi_label()) {
+      results.loss = sigmoid_cross_entropy(tape, logits, batch.targets);
+    } else {
+      results.loss = softmax_cross_entropy(tape, logits, batch.targets);
+      results.predictions = arg_max(tape, logits);
+    }
+    tape.backward(results.loss);
+    sgd_->step();
+  }
+
+  void train_step(const data::Batch& batch, double rate) {
+    const BatchTensors tensors = memory_->fill(batch);
+    sgd_->set_learning_rate(rate);
+    StepResults of_partial_batch;
+    const bool full = batch.size == loader_->options().batch_size;
+    if (full) {
+      full_batch_ = tensors;  // at the addresses of every full batch
+      full_step_->run();
+    } else {
+      queue_step(tensors, of_partial_batch);
+    }
+    const StepResults& results = full ? full_results_ : of_partial_batch;
+    const double value = download<float>(results.loss, session_.stream)[0];
     BASIN_CHECK(std::abs(value) <= kDivergedLoss, options_.out.string(), ": the loss is ", value,
                 " in epoch ", position_.epoch + 1, ", batch ", position_.batch + 1,
                 ": training diverged. Lower --lr");
-    if (!splits_.train->multi_label()) {
-      const Tensor predictions = arg_max(tape, logits);
-      for (int64_t i = 0; i < batch.size; ++i) {
-        position_.correct += predictions.data<int32_t>()[i] == batch.labels[static_cast<size_t>(i)];
+    if (results.predictions) {
+      const auto predictions = download<int32_t>(results.predictions, session_.stream);
+      for (size_t i = 0; i < predictions.size(); ++i) {
+        position_.correct += predictions[i] == batch.labels[i];
       }
     }
-    tape.backward(loss);
-    sgd_->step(rate);
     position_.loss_sum += value * static_cast<double>(batch.size);
     position_.images += static_cast<double>(batch.size);
   }
@@ -387,6 +409,10 @@ class Trainer {
   std::unique_ptr<EvaluationSet> test_, train_eval_;
   std::unique_ptr<EvaluationSet> validation_;  // null: the best checkpoint is chosen on test_
   std::unique_ptr<data::Loader> loader_;
+  std::unique_ptr<BatchMemory> memory_;
+  BatchTensors full_batch_;
+  StepResults full_results_;
+  std::unique_ptr<CapturedStep> full_step_;
   Progress* progress_ = nullptr;
   bool resumed_ = false;
   Position position_;

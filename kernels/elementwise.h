@@ -93,13 +93,9 @@ struct SegmentedSquaredDistance {
   const Segment* segments;
   double* sums;
   int64_t segment_count;
-  double flops() const { return 3.0 * elements(); }
-  double bytes() const { return (b ? 2.0 : 1.0) * sizeof(T) * elements(); }
-  double elements() const {
-    double total = 0;
-    for (int64_t s = 0; s < segment_count; ++s) total += static_cast<double>(segments[s].size);
-    return total;
-  }
+  int64_t size;  // elements in all segments
+  double flops() const { return 3.0 * static_cast<double>(size); }
+  double bytes() const { return (b ? 2.0 : 1.0) * sizeof(T) * static_cast<double>(size); }
 };
 
 // y[i] += sigma * z_i with z_i ~ N(0, 1) from Philox(seed, purpose kNoise, epoch = draw, sample =

@@ -1,13 +1,10 @@
 // The calls on devices other than the CPU. One .cu file defines both of a call: nvcc makes
-// cuda::run of it, a host compiler emulated::run, for tests. A call that a device lacks is a link
-// error.
+// cuda::run of it, a host compiler emulated::run. A call that a device lacks is a link error.
 #pragma once
 
-struct CUstream_st;  // what CUDA calls *cudaStream_t
+#include "kernels/stream.h"
 
 namespace basin {
-
-using StreamHandle = CUstream_st*;
 
 namespace cuda {
 // Queues `call`, whose pointers point to device memory, on a CUDA stream. Throws Error when CUDA

@@ -1,6 +1,7 @@
 // Forward through the modules, and drawing initial weights.
 #include "models/network.h"
 
+#include "engine/transfer.h"
 #include "kernels/random.h"
 #include "models/fixup_resnet.h"
 #include "models/resnet.h"
@@ -48,13 +49,14 @@ void Network::initialize_entries(uint64_t seed, const std::string* module) {
     if (module && entry.module != *module) continue;
     const Init init = init_of(entry);
     dispatch(state_.dtype(), [&]<class T>() {
-      T* values = entry.tensor.data<T>();
-      for (int64_t i = 0; i < entry.shape.elements(); ++i) {
+      std::vector<T> values(static_cast<size_t>(entry.shape.elements()));
+      for (T& element : values) {
         double value = init.value;
         if (init.kind == Init::Kind::kNormal) value *= random.normal();
         if (init.kind == Init::Kind::kUniform) value *= 2.0 * random.uniform() - 1.0;
-        values[i] = static_cast<T>(value);
+        element = static_cast<T>(value);
       }
+      upload(values.data(), entry.tensor, state_.stream());
     });
   }
 }

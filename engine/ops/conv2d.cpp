@@ -10,7 +10,7 @@ namespace {
 // Fills in the workspace of a convolution call and runs it.
 template <class Call>
 void run_with_workspace(Call call, Tape& tape) {
-  const int64_t bytes = call.workspace_bytes();
+  const int64_t bytes = workspace_bytes(call, tape.stream());
   const Tensor workspace = bytes > 0 ? tape.empty({bytes}, DType::kU8) : Tensor();
   call.workspace = workspace.data_or_null<uint8_t>();
   run(call, tape.stream());

@@ -43,13 +43,6 @@ void check_close(const std::vector<double>& actual, const std::vector<double>& e
   CHECK(worst < 2e-6 * largest);
 }
 
-Tensor matrix(int64_t rows, int64_t columns, const std::vector<float>& values) {
-  const Shape shape{rows, columns};
-  Tensor tensor(allocate_state(shape.elements() * 4), shape, DType::kF32);
-  std::copy(values.begin(), values.end(), tensor.data<float>());
-  return tensor;
-}
-
 }  // namespace
 
 TEST_CASE("Gram matrices: of images and of channels") {
@@ -98,25 +91,25 @@ TEST_CASE("Gram matrices: the same bits for any number of threads") {
 }
 
 TEST_CASE("singular values: known matrices") {
-  const auto diagonal = singular_values(matrix(3, 4, {0, 2, 0, 0, -5, 0, 0, 0, 0, 0, 0, 0.25f}));
+  const auto diagonal = singular_values({0, 2, 0, 0, -5, 0, 0, 0, 0, 0, 0, 0.25f}, 3);
   REQUIRE(diagonal.size() == 3);
   CHECK(diagonal[0] == doctest::Approx(5).epsilon(1e-14));
   CHECK(diagonal[1] == doctest::Approx(2).epsilon(1e-14));
   CHECK(diagonal[2] == doctest::Approx(0.25).epsilon(1e-14));
   // [[1, 1], [0, 1]]: the golden ratio and its inverse.
   const double golden = (1 + std::sqrt(5.0)) / 2;
-  const auto shear = singular_values(matrix(2, 2, {1, 1, 0, 1}));
+  const auto shear = singular_values({1, 1, 0, 1}, 2);
   CHECK(shear[0] == doctest::Approx(golden).epsilon(1e-14));
   CHECK(shear[1] == doctest::Approx(1 / golden).epsilon(1e-14));
-  CHECK(singular_values(matrix(4, 2, std::vector<float>(8, 0))) == std::vector<double>{0, 0});
-  const auto rank_one = singular_values(matrix(3, 20, std::vector<float>(60, 0.5f)));
+  CHECK(singular_values(std::vector<float>(8, 0), 4) == std::vector<double>{0, 0});
+  const auto rank_one = singular_values(std::vector<float>(60, 0.5f), 3);
   CHECK(rank_one[0] == doctest::Approx(0.5 * std::sqrt(60.0)).epsilon(1e-14));
   CHECK(std::abs(rank_one[1]) < 1e-14);
 }
 
 TEST_CASE("singular values: of a convolution's weight, the smaller side counts, squares add up") {
   const Tensor weight = random_tensor({40, 3, 3, 6}, DType::kF32, 5);
-  const auto values = singular_values(weight);
+  const auto values = singular_values({weight.data<float>(), weight.data<float>() + weight.size()}, 40);
   REQUIRE(values.size() == 40);
   CHECK(std::is_sorted(values.rbegin(), values.rend()));
   double squares = 0, elements = 0;
@@ -130,6 +123,6 @@ TEST_CASE("singular values: of a convolution's weight, the smaller side counts, 
 TEST_CASE("singular values: a weight that is not finite is an error") {
   for (const float value :
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-    CHECK(contains(error_of([&] { singular_values(matrix(2, 2, {1, value, 0, 1})); }), "[2, 2]"));
+    CHECK(contains(error_of([&] { singular_values({1, value, 0, 1}, 2); }), "[2, 2]"));
   }
 }

@@ -172,9 +172,9 @@ TEST_CASE("squared distances per segment are sums in double") {
     Guarded<double> distances(4), squares(4);
     run_checked({&a, &b, &segments}, {&distances, &squares}, [&] {
       device::run(SegmentedSquaredDistance<float>{a.data(), b.data(), segments.data(),
-                                                  distances.data(), 4});
-      device::run(
-          SegmentedSquaredDistance<float>{a.data(), nullptr, segments.data(), squares.data(), 4});
+                                                  distances.data(), 4, 49937});
+      device::run(SegmentedSquaredDistance<float>{a.data(), nullptr, segments.data(),
+                                                  squares.data(), 4, 49937});
     });
     for (int64_t s = 0; s < 4; ++s) {
       double distance = 0, square = 0;

@@ -1,0 +1,158 @@
+// The engine on the emulated device: whole training steps, memory, copies, and what it refuses.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <csignal>
+
+#include "engine/linear_algebra.h"
+#include "engine/transfer.h"
+#include "kernels/elementwise.h"
+#include "kernels/run.h"
+#include "tests/support/device_training.h"
+#include "tests/support/errors.h"
+
+using namespace basin;
+using namespace basin::test;
+
+namespace {
+
+constexpr int64_t kLimit = int64_t{64} << 20;
+
+}  // namespace
+
+TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
+  for (const DeviceCase& network : kDeviceCases) {
+    CAPTURE(network.name);
+    const DeviceRun cpu = run_on_device(network, Device::kCpu);
+    const DeviceRun emulated = run_on_device(network, Device::kEmulated);
+    // The devices differ in the order of sums, a few roundings of 2^-24 for each of an op's
+    // results. How far that may carry, the network itself says: by as much as its losses move when
+    // every weight moves by sixteen roundings.
+    const DeviceRun nudged =
+        run_on_device(network, Device::kCpu, {.capture = false, .nudge = std::ldexp(16, -24)});
+    double worst = 0;
+    for (size_t i = 0; i < cpu.losses.size(); ++i) {
+      const double tolerance =
+          std::ldexp(8, -24) * cpu.losses[i] + 4 * std::abs(nudged.losses[i] - cpu.losses[i]);
+      CHECK(tolerance < 1e-3 * cpu.losses[i]);
+      worst = std::max(worst, std::abs(emulated.losses[i] - cpu.losses[i]) / tolerance);
+    }
+    MESSAGE(network.name, ": loss ", cpu.losses.front(), " to ", cpu.losses.back(),
+            ", worst difference / tolerance ", worst);
+    CHECK(worst <= 1);
+    CHECK(cpu.losses.back() < cpu.losses.front());
+    CHECK(emulated.values != cpu.values);  // else nothing was emulated
+  }
+}
+
+TEST_CASE("device: emulated training repeats its bits, and takes memory in its first steps only") {
+  for (const DeviceCase& network : {kDeviceCases[0], kDeviceCases[1]}) {
+    CAPTURE(network.name);
+    const DeviceRun first = run_on_device(network, Device::kEmulated);
+    const DeviceRun second = run_on_device(network, Device::kEmulated);
+    CHECK(first.losses == second.losses);
+    CHECK(first.values == second.values);
+    CHECK(first.momentum == second.momentum);
+    CHECK(first.growths_of_first_steps > 0);
+    CHECK(first.growths == first.growths_of_first_steps);
+  }
+}
+
+TEST_CASE("device: host code that touches memory of the emulated device is stopped") {
+  Stream stream(Device::kEmulated);
+  StepArena arena(kLimit, Device::kEmulated);
+  const auto state = allocate_state(1000, stream), activation = arena.allocate(1000);
+  stream.zero(activation->data(), 1000);
+  for (const auto& block : {state, activation}) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      close(STDERR_FILENO);  // a sanitizer's report
+      std::signal(SIGSEGV, SIG_DFL);
+      _exit(*static_cast<volatile const char*>(block->data()));
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK_FALSE((WIFEXITED(status) && WEXITSTATUS(status) == 0));
+    char byte = 1;
+    stream.copy_to_host(&byte, block->data(), 1);
+    CHECK(byte == 0);
+  }
+}
+
+TEST_CASE("device: weight surgery and distances on the emulated device have the CPU's results") {
+  Stream cpu(Device::kCpu), emulated(Device::kEmulated);
+  auto surgery = [](Stream& stream) {
+    const auto a = small_network("resnet8", stream), b = small_network("resnet8", stream);
+    a->initialize(1);
+    b->initialize(2);
+    const auto c = small_network("resnet8", stream);
+    c->state().lerp(a->state(), b->state(), 0.25);
+    c->state().copy_module_from(b->state(), "layer2.0");
+    c->state().add_noise("layer1.0", 0.01, 5, 1);
+    std::vector<std::vector<float>> values;
+    for (const State::Entry& entry : c->state().entries()) {
+      values.push_back(download<float>(entry.tensor, stream));
+    }
+    return std::make_pair(values, c->state().module_distances(a->state()));
+  };
+  const auto [values, distances] = surgery(cpu);
+  const auto [emulated_values, emulated_distances] = surgery(emulated);
+  double largest = 0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    REQUIRE(values[i].size() == emulated_values[i].size());
+    for (size_t j = 0; j < values[i].size(); ++j) {
+      // One rounding of the result, and of the difference in an interpolation.
+      const double scale = std::max(1.0f, std::abs(values[i][j]));
+      largest = std::max(largest, std::abs(values[i][j] - emulated_values[i][j]) / scale);
+    }
+  }
+  CHECK(largest <= std::ldexp(2, -24));
+  for (size_t i = 0; i < distances.size(); ++i) {
+    CHECK(distances[i] > 0);
+    CHECK(emulated_distances[i] == doctest::Approx(distances[i]).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("device: Gram matrices on the emulated device") {
+  Stream cpu(Device::kCpu), emulated(Device::kEmulated);
+  StepArena cpu_arena(kLimit), arena(kLimit, Device::kEmulated);
+  Tape cpu_tape(cpu, cpu_arena, false), tape(emulated, arena, false);
+  const Tensor x = random_tensor({6, 3, 2, 7}, DType::kF32, 3);
+  const Tensor there = tape.empty(x.shape(), DType::kF32);
+  upload(x.data<float>(), there, emulated);
+  for (const auto gram : {image_gram, channel_gram}) {
+    const auto expected = gram(cpu_tape, x), actual = gram(tape, there);
+    REQUIRE(actual.size() == expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) CHECK(actual[i] == doctest::Approx(expected[i]));
+  }
+}
+
+TEST_CASE("device: an element type that a device lacks is a clear error") {
+  Stream cpu(Device::kCpu), emulated(Device::kEmulated);
+  double value = 0;
+  const std::string of_double = error_of([&] { run(Fill<double>{&value, 1, 1}, emulated); });
+  CHECK(contains(of_double, "fill"));
+  CHECK(contains(of_double, "emulated"));
+  CHECK(contains(of_double, "f64"));
+  CHECK(value == 0);
+  Bf16 half{0};
+  const std::string of_bf16 = error_of([&] { run(Fill<Bf16>{&half, Bf16{1}, 1}, cpu); });
+  CHECK(contains(of_bf16, "cpu"));
+  CHECK(contains(of_bf16, "bf16"));
+  CHECK(half.bits == 0);
+}
+
+TEST_CASE("device: names") {
+  CHECK(device_named("cpu") == Device::kCpu);
+  CHECK(device_named("emulated") == Device::kEmulated);
+  CHECK(contains(error_of([] { device_named("gpu"); }), "auto, cpu, cuda or emulated"));
+#ifndef BASIN_CUDA
+  CHECK(device_named("auto") == Device::kCpu);
+  CHECK(contains(error_of([] { device_named("cuda"); }), "without CUDA"));
+  CHECK(contains(error_of([] { Stream stream(Device::kCuda); }), "without CUDA"));
+#endif
+}
