@@ -36,7 +36,8 @@ void EvaluationSum::add(Tape& tape, const Tensor& logits, const EvaluationBatch&
   const Tensor loss = multi_label_ ? sigmoid_cross_entropy(tape, logits, batch.targets)
                                    : softmax_cross_entropy(tape, logits, batch.targets);
   const int64_t rows = batch.images.shape()[0];
-  loss_sum_ += static_cast<double>(download<float>(loss, tape.stream())[0]) * static_cast<double>(rows);
+  loss_sum_ +=
+      static_cast<double>(download<float>(loss, tape.stream())[0]) * static_cast<double>(rows);
   images_ += rows;
   if (multi_label_) {
     const std::vector<float> values = download<float>(logits, tape.stream());
@@ -50,8 +51,7 @@ void EvaluationSum::add(Tape& tape, const Tensor& logits, const EvaluationBatch&
     }
     return;
   }
-  const std::vector<int32_t> predictions =
-      download<int32_t>(arg_max(tape, logits), tape.stream());
+  const std::vector<int32_t> predictions = download<int32_t>(arg_max(tape, logits), tape.stream());
   for (size_t row = 0; row < predictions.size(); ++row) {
     predictions_.push_back(predictions[row]);
     correct_ += predictions[row] == batch.labels[row];

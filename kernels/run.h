@@ -32,7 +32,8 @@ constexpr bool kOnDevice = !std::is_same_v<typename ElementOf<Call>::Type, doubl
 
 template <class Call>
 [[noreturn]] void refuse(const Stream& stream) {
-  throw Error(concat(Call::kName, ": the device ", name_of(stream.device()), " does not compute in ",
+  throw Error(concat(Call::kName, ": the device ", name_of(stream.device()),
+                     " does not compute in ",
                      kOnCpu<Call> ? "f64; use --device cpu" : "bf16; use --precision fp32"));
 }
 
