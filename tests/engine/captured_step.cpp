@@ -3,6 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <functional>
+#include <string>
+
 #include "kernels/elementwise.h"
 #include "kernels/run.h"
 #include "tests/support/device_training.h"
