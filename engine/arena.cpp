@@ -100,8 +100,7 @@ StepArena& StepArena::operator=(StepArena&& other) noexcept {
 void StepArena::add_slab(int64_t bytes) {
   const int64_t offset =
       slabs_.empty() ? 0 : slabs_.back().offset + slabs_.back().bytes + kAlignment;
-  slabs_.push_back(
-      {static_cast<std::byte*>(allocate_memory(device_, bytes)), offset, bytes});
+  slabs_.push_back({static_cast<std::byte*>(allocate_memory(device_, bytes)), offset, bytes});
   free_[offset] = bytes;
   reserved_ += bytes;
 }
@@ -116,8 +115,7 @@ void StepArena::poison([[maybe_unused]] int64_t offset, [[maybe_unused]] int64_t
   if (device_ != Device::kCuda) BASIN_POISON(address(offset), static_cast<size_t>(bytes));
 }
 
-void StepArena::unpoison([[maybe_unused]] int64_t offset,
-                         [[maybe_unused]] int64_t bytes) const {
+void StepArena::unpoison([[maybe_unused]] int64_t offset, [[maybe_unused]] int64_t bytes) const {
   if (device_ != Device::kCuda) BASIN_UNPOISON(address(offset), static_cast<size_t>(bytes));
 }
 
@@ -183,8 +181,8 @@ std::shared_ptr<Storage> allocate_state(int64_t bytes) {
 std::shared_ptr<Storage> allocate_state(int64_t bytes, Stream& stream) {
   // Not by mmap: ASan sees accesses beyond the ends of blocks it hands out itself.
   if (stream.device() == Device::kCpu) return allocate_state(bytes);
-  auto block = std::make_shared<DeviceBlock>(stream.device(), allocate_memory(stream.device(), bytes),
-                                             bytes);
+  auto block = std::make_shared<DeviceBlock>(stream.device(),
+                                             allocate_memory(stream.device(), bytes), bytes);
   stream.zero(block->data(), bytes);
   return block;
 }

@@ -22,7 +22,9 @@ std::vector<double> image_gram(Tape& tape, const Tensor& x) {
   Stream& stream = tape.stream();
   run(Fill<float>{factor.data<float>(), -1 / static_cast<float>(images), 1}, stream);
   run(ColumnSum<float>{x.data<float>(), sum.data<float>(), false, images, features}, stream);
-  run(Scale<float>{sum.data<float>(), factor.data<float>(), minus_mean.data<float>(), false, features}, stream);
+  run(Scale<float>{sum.data<float>(), factor.data<float>(), minus_mean.data<float>(), false,
+                   features},
+      stream);
   run(AddBias<float>{x.data<float>(), minus_mean.data<float>(), centred.data<float>(), images,
                      features},
       stream);
@@ -64,8 +66,7 @@ std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
 std::vector<double> singular_values(const std::vector<float>& x, int64_t rows) {
   using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
   const int64_t columns = static_cast<int64_t>(x.size()) / rows;
-  const Eigen::MatrixXd matrix =
-      Eigen::Map<const RowMajor>(x.data(), rows, columns).cast<double>();
+  const Eigen::MatrixXd matrix = Eigen::Map<const RowMajor>(x.data(), rows, columns).cast<double>();
   BASIN_CHECK(matrix.allFinite(), "singular values of a matrix [", rows, ", ", columns,
               "] that holds infinite values or NaN; did its training diverge?");
   const Eigen::VectorXd values = Eigen::BDCSVD<Eigen::MatrixXd>(matrix).singularValues();

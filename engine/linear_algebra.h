@@ -18,8 +18,8 @@ std::vector<double> image_gram(Tape& tape, const Tensor& x);
 std::vector<double> channel_gram(Tape& tape, const Tensor& x);
 
 // The singular values, descending, of x [rows, columns], row-major: min(rows, columns) values,
-// computed in double on the CPU. Throws Error when x holds a value that is not finite. May be called
-// from several threads.
+// computed in double on the CPU. Throws Error when x holds a value that is not finite. May be
+// called from several threads.
 std::vector<double> singular_values(const std::vector<float>& x, int64_t rows);
 
 }  // namespace basin

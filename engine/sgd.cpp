@@ -26,8 +26,8 @@ Sgd::Sgd(State& state, SgdOptions options, const SgdRule& rule)
     const SgdFactors factors = rule(entry.name);
     const int64_t size = entry.shape.elements();
     for (int64_t begin = 0; begin < size; begin += kChunk) {
-      chunks.push_back({entry.offset + begin, std::min(kChunk, size - begin),
-                         factors.learning_rate, factors.weight_decay});
+      chunks.push_back({entry.offset + begin, std::min(kChunk, size - begin), factors.learning_rate,
+                        factors.weight_decay});
     }
     size_ += size;
   }

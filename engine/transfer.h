@@ -18,7 +18,8 @@ void upload(const T* from, const Tensor& to, Stream& stream) {
 template <class T>
 std::vector<T> download(const Tensor& from, Stream& stream) {
   std::vector<T> elements(static_cast<size_t>(from.size()));
-  stream.copy_to_host(elements.data(), from.data<T>(), from.size() * static_cast<int64_t>(sizeof(T)));
+  stream.copy_to_host(elements.data(), from.data<T>(),
+                      from.size() * static_cast<int64_t>(sizeof(T)));
   return elements;
 }
 

@@ -43,8 +43,9 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "emulated"}))
       ->capture_default_str();
   bool no_graph = false;
-  app.add_flag("--no-graph", no_graph,
-               "on a GPU: queue every call of a training step anew, not the step as one CUDA graph");
+  app.add_flag(
+      "--no-graph", no_graph,
+      "on a GPU: queue every call of a training step anew, not the step as one CUDA graph");
   app.add_flag("--json", common.json, "print the result as JSON on standard output");
 
   Session session;

@@ -32,8 +32,8 @@ void note_other_device(Session& session, const fs::path& folder) {
   const std::string began = json.is_object() ? json.value("device", "") : "";
   const std::string now = name_of(session.stream.device());
   if (began.empty() || began == now) return;
-  session.log.message(fmt::format("{} began on device {} and goes on on {}", folder.string(), began,
-                                  now));
+  session.log.message(
+      fmt::format("{} began on device {} and goes on on {}", folder.string(), began, now));
 }
 
 std::string config_json(const std::string& command, const Settings& settings) {

@@ -63,7 +63,7 @@ class Sweep {
   struct Item {
     const WeightSetting* setting;
     const Part* part;
-    size_t index;  // in the caller's order
+    size_t index;                      // in the caller's order
     std::shared_ptr<Storage> weights;  // null until written
     EvaluationSum sum;
   };

@@ -1,6 +1,6 @@
 // CUDA as a kernel file sees it, for host compilers: built-in variables and functions, and
-// launch(). Kernels run as ordinary host code, one fiber for each CUDA thread that waits. Part of
-// test builds only; docs/kernels.md says what it checks.
+// launch(). Kernels run as ordinary host code, one fiber for each CUDA thread that waits: the
+// emulated device. docs/kernels.md says what it checks.
 #pragma once
 
 #include <cmath>

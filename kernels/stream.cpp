@@ -69,8 +69,9 @@ std::string describe(Device device) {
     auto version = [](int number) { return concat(number / 1000, ".", number % 1000 / 10); };
     return concat("cuda, ", info.name, ", compute capability ", info.compute_major, ".",
                   info.compute_minor, ", ", info.multiprocessors, " multiprocessors, ",
-                  info.memory_bytes >> 20, " MiB, ", info.free_bytes >> 20, " MiB of it free, driver for CUDA ",
-                  version(info.driver_version), ", CUDA ", version(info.runtime_version));
+                  info.memory_bytes >> 20, " MiB, ", info.free_bytes >> 20,
+                  " MiB of it free, driver for CUDA ", version(info.driver_version), ", CUDA ",
+                  version(info.runtime_version));
   }
 #endif
   return name_of(device);

@@ -3,6 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+#include <functional>
+#include <string>
+
 #include "kernels/elementwise.h"
 #include "kernels/run.h"
 #include "tests/support/device_training.h"
@@ -30,7 +34,7 @@ struct Fixture {
 
 TEST_CASE("captured step: the bits of ordinary steps, with a learning rate that changes") {
   for (const DeviceCase& network : {kDeviceCases[0], kDeviceCases[1]}) {
-    CAPTURE(network.name);
+    CAPTURE(std::string(network.name));
     const DeviceRun ordinary = run_on_device(network, Device::kEmulated);
     const DeviceRun captured =
         run_on_device(network, Device::kEmulated, {.capture = true, .nudge = 0});
@@ -46,7 +50,11 @@ TEST_CASE("captured step: a scalar passed by value freezes, and the comparison a
     Fixture f;
     float scalar = 0;
     CapturedStep step(
-        f.stream, f.arena, [&] { run(Fill<float>{f.address(), scalar, 1}, f.stream); }, capture);
+        f.stream, f.arena,
+        [&] {
+          run(Fill<float>{f.address(), scalar, 1}, f.stream);
+        },
+        capture);
     for (int i = 1; i <= 5; ++i) {
       scalar = static_cast<float>(i);
       step.run();
@@ -89,9 +97,10 @@ TEST_CASE("captured step: what must not be in one is refused when it is recorded
       {"waiting for the device", [](Fixture& f) { f.stream.synchronize(); }},
   };
   for (const auto& [message, action] : cases) {
-    CAPTURE(message);
+    CAPTURE(std::string(message));
     Fixture f;
-    CapturedStep step(f.stream, f.arena, [&] { action(f); }, true);
+    CapturedStep step(
+        f.stream, f.arena, [&] { action(f); }, true);
     step.run();
     step.run();
     const std::string error = error_of([&] { step.run(); });
@@ -103,7 +112,8 @@ TEST_CASE("captured step: what must not be in one is refused when it is recorded
   {
     Fixture f;
     int64_t bytes = 0;
-    CapturedStep step(f.stream, f.arena, [&] { f.arena.allocate(bytes += 10000); }, true);
+    CapturedStep step(
+        f.stream, f.arena, [&] { f.arena.allocate(bytes += 10000); }, true);
     step.run();
     step.run();
     CHECK(contains(error_of([&] { step.run(); }), "more memory"));
@@ -111,7 +121,11 @@ TEST_CASE("captured step: what must not be in one is refused when it is recorded
   {
     Fixture f;
     CapturedStep step(
-        f.stream, f.arena, [&] { run(Fill<float>{f.address(), 1, 1}, f.stream); }, true);
+        f.stream, f.arena,
+        [&] {
+          run(Fill<float>{f.address(), 1, 1}, f.stream);
+        },
+        true);
     for (int i = 0; i < 4; ++i) step.run();
     const auto forgotten = f.arena.allocate(1);
     CHECK(contains(error_of([&] { step.run(); }), "before a captured step"));
@@ -122,7 +136,8 @@ TEST_CASE("captured step: on the CPU every run is an ordinary one") {
   Stream stream(Device::kCpu);
   StepArena arena(int64_t{1} << 20);
   int executions = 0;
-  CapturedStep step(stream, arena, [&] { ++executions; }, true);
+  CapturedStep step(
+      stream, arena, [&] { ++executions; }, true);
   for (int i = 0; i < 5; ++i) step.run();
   CHECK(executions == 5);
   CHECK(!step.captured());

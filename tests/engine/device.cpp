@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <string>
 
 #include "engine/linear_algebra.h"
 #include "engine/transfer.h"
@@ -25,7 +26,7 @@ constexpr int64_t kLimit = int64_t{64} << 20;
 
 TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
   for (const DeviceCase& network : kDeviceCases) {
-    CAPTURE(network.name);
+    CAPTURE(std::string(network.name));
     const DeviceRun cpu = run_on_device(network, Device::kCpu);
     const DeviceRun emulated = run_on_device(network, Device::kEmulated);
     // The devices differ in the order of sums, a few roundings of 2^-24 for each of an op's
@@ -40,7 +41,7 @@ TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
       CHECK(tolerance < 1e-3 * cpu.losses[i]);
       worst = std::max(worst, std::abs(emulated.losses[i] - cpu.losses[i]) / tolerance);
     }
-    MESSAGE(network.name, ": loss ", cpu.losses.front(), " to ", cpu.losses.back(),
+    MESSAGE(std::string(network.name), ": loss ", cpu.losses.front(), " to ", cpu.losses.back(),
             ", worst difference / tolerance ", worst);
     CHECK(worst <= 1);
     CHECK(cpu.losses.back() < cpu.losses.front());
@@ -50,7 +51,7 @@ TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
 
 TEST_CASE("device: emulated training repeats its bits, and takes memory in its first steps only") {
   for (const DeviceCase& network : {kDeviceCases[0], kDeviceCases[1]}) {
-    CAPTURE(network.name);
+    CAPTURE(std::string(network.name));
     const DeviceRun first = run_on_device(network, Device::kEmulated);
     const DeviceRun second = run_on_device(network, Device::kEmulated);
     CHECK(first.losses == second.losses);

@@ -109,7 +109,8 @@ TEST_CASE("singular values: known matrices") {
 
 TEST_CASE("singular values: of a convolution's weight, the smaller side counts, squares add up") {
   const Tensor weight = random_tensor({40, 3, 3, 6}, DType::kF32, 5);
-  const auto values = singular_values({weight.data<float>(), weight.data<float>() + weight.size()}, 40);
+  const auto values =
+      singular_values({weight.data<float>(), weight.data<float>() + weight.size()}, 40);
   REQUIRE(values.size() == 40);
   CHECK(std::is_sorted(values.rbegin(), values.rend()));
   double squares = 0, elements = 0;

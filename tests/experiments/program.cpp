@@ -1,4 +1,5 @@
 // The program: its exit codes, messages, JSON and configuration files, on a tiny training run.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "experiments/csv.h"
@@ -489,3 +490,44 @@ TEST_CASE("program: paper does not take results of one preset for those of anoth
   CHECK(contains(result.error, out.string()));
   CHECK(folder_bytes(out) == before);
 }
+
+TEST_CASE("program: a run on the emulated device measures what the CPU does") {
+  const Fixture fixture;
+  for (const std::string device : {"cpu", "emulated"}) {
+    auto arguments = fixture.train(device, "1");
+    arguments.insert(arguments.end(), {"--device", device});
+    const ProgramResult result = fixture.run(arguments);
+    CHECK(result.code == 0);
+    CHECK(contains(result.error, "device: " + device));
+    const auto environment =
+        nlohmann::json::parse(read_file(fixture.path(device) + "/environment.json"));
+    CHECK(environment.value("device", "") == device);
+  }
+  const CsvTable cpu = CsvTable::read(fixture.path("cpu") + "/metrics.csv");
+  const CsvTable emulated = CsvTable::read(fixture.path("emulated") + "/metrics.csv");
+  REQUIRE(emulated.row_count() == cpu.row_count());
+  for (size_t row = 0; row < cpu.row_count(); ++row) {
+    for (const char* column : {"train_loss", "test_loss", "train_eval_loss"}) {
+      const auto expected = cpu.number(row, column), actual = emulated.number(row, column);
+      REQUIRE(actual.has_value() == expected.has_value());
+      // Four steps: tests/engine/device.cpp derives how far roundings carry.
+      if (expected) CHECK(*actual == doctest::Approx(*expected).epsilon(1e-5));
+    }
+  }
+}
+
+#ifndef BASIN_CUDA
+TEST_CASE("program: a device that there is not is one clear line") {
+  const Fixture fixture;
+  const ProgramResult none = fixture.run(
+      {"eval", "--checkpoint", fixture.path("x"), "--data", fixture.set(), "--device", "cuda"});
+  CHECK(none.code == 1);
+  CHECK(contains(none.error, "built without CUDA"));
+  CHECK(contains(none.error, "--device cpu"));
+  CHECK(std::count(none.error.begin(), none.error.end(), '\n') == 1);
+  const ProgramResult unknown = fixture.run(
+      {"eval", "--checkpoint", fixture.path("x"), "--data", fixture.set(), "--device", "gpu"});
+  CHECK(unknown.code == 2);
+  CHECK(contains(unknown.error, "emulated"));
+}
+#endif

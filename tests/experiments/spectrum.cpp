@@ -72,8 +72,7 @@ TEST_CASE("spectrum: convolutions and fc, pooled by module and over all") {
     CHECK(std::pow(summarise_spectrum(rows[0].values).frobenius_norm, 2) ==
           doctest::Approx(squares).epsilon(1e-12));
     const Tensor conv1 = state.find("conv1.weight")->tensor;
-    CHECK(rows[1].values ==
-          singular_values(download<float>(conv1, stream), conv1.shape()[0]));
+    CHECK(rows[1].values == singular_values(download<float>(conv1, stream), conv1.shape()[0]));
 
     set_threads(3);
     const auto threaded = spectra(state);

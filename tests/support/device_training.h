@@ -10,12 +10,14 @@
 
 namespace basin::test {
 
-// The small-image kind with and without batch norm, and the kind with max pooling.
+// The small-image kind with and without batch norm, and the kind with max pooling: that one without
+// batch norm, whose last statistics would be of four values a channel and too sensitive to compare.
 struct DeviceCase {
   const char* name;
   int64_t side;
 };
-constexpr DeviceCase kDeviceCases[] = {{"fixup_resnet8", 8}, {"resnet8", 8}, {"resnet18", 32}};
+constexpr DeviceCase kDeviceCases[] = {
+    {"fixup_resnet8", 8}, {"resnet8", 8}, {"fixup_resnet18", 32}};
 
 struct DeviceRun {
   std::vector<double> losses;
@@ -25,7 +27,8 @@ struct DeviceRun {
 
 struct DeviceRunOptions {
   bool capture = false;
-  double nudge = 0;  // by how much each weight is moved at the start, relative to itself, up or down
+  double nudge =
+      0;  // by how much each weight is moved at the start, relative to itself, up or down
 };
 
 // On four random images; the learning rate changes in every step.
@@ -66,8 +69,7 @@ inline DeviceRun run_on_device(const DeviceCase& network_case, Device device,
         loss = {};
         Tape tape(stream, arena, true);
         state.begin_step();
-        loss =
-            softmax_cross_entropy(tape, network->forward(tape, images, Mode::kTrain), targets);
+        loss = softmax_cross_entropy(tape, network->forward(tape, images, Mode::kTrain), targets);
         tape.backward(loss);
         sgd.step();
       },
