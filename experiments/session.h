@@ -87,7 +87,6 @@ struct Session {
   }
   Stream stream{Device::kCpu};
   StepArena arena;
-  bool capture_steps = true;  // training steps as one graph, where the device has such
   Log log;
   std::unique_ptr<Progress>
       progress;  // of the whole command; commands that are one run make their own
@@ -96,6 +95,7 @@ struct Session {
   // data sets.
   data::DataSplits load(const data::DataOptions& options);
   std::vector<std::pair<data::DataOptions, data::DataSplits>> loaded = {};
+  bool capture_steps = true;  // training steps as one graph, where the device has such
 };
 
 }  // namespace basin
