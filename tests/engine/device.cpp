@@ -20,7 +20,7 @@ using namespace basin::test;
 
 namespace {
 
-constexpr int64_t kLimit = int64_t{64} << 20;
+constexpr int64_t kDeviceArenaLimit = int64_t{64} << 20;
 
 }  // namespace
 
@@ -64,7 +64,7 @@ TEST_CASE("device: emulated training repeats its bits, and takes memory in its f
 
 TEST_CASE("device: host code that touches memory of the emulated device is stopped") {
   Stream stream(Device::kEmulated);
-  StepArena arena(kLimit, Device::kEmulated);
+  StepArena arena(kDeviceArenaLimit, Device::kEmulated);
   const auto state = allocate_state(1000, stream), activation = arena.allocate(1000);
   stream.zero(activation->data(), 1000);
   for (const auto& block : {state, activation}) {
@@ -120,7 +120,7 @@ TEST_CASE("device: weight surgery and distances on the emulated device have the 
 
 TEST_CASE("device: Gram matrices on the emulated device") {
   Stream cpu(Device::kCpu), emulated(Device::kEmulated);
-  StepArena cpu_arena(kLimit), arena(kLimit, Device::kEmulated);
+  StepArena cpu_arena(kDeviceArenaLimit), arena(kLimit, Device::kEmulated);
   Tape cpu_tape(cpu, cpu_arena, false), tape(emulated, arena, false);
   const Tensor x = random_tensor({6, 3, 2, 7}, DType::kF32, 3);
   const Tensor there = tape.empty(x.shape(), DType::kF32);
