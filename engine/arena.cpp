@@ -119,6 +119,16 @@ void StepArena::unpoison([[maybe_unused]] int64_t offset, [[maybe_unused]] int64
   if (device_ != Device::kCuda) BASIN_UNPOISON(address(offset), static_cast<size_t>(bytes));
 }
 
+void StepArena::begin_replay() const {
+  if (peak_ > 0) unpoison(0, peak_);
+}
+
+void StepArena::end_replay() const {
+  for (const auto& [offset, bytes] : free_) {
+    if (offset < peak_) poison(offset, std::min(bytes, peak_ - offset));
+  }
+}
+
 std::shared_ptr<Storage> StepArena::allocate(int64_t bytes) {
   BASIN_CHECK(bytes >= 0, "cannot allocate ", bytes, " bytes");
   // Under ASan a gap behind each block stays poisoned, so that running over its end is seen.

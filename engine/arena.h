@@ -49,6 +49,11 @@ class StepArena {
   // fit.
   std::shared_ptr<Storage> allocate(int64_t bytes);
 
+  // Around the replay of a recorded step, whose blocks were given back when it was recorded: between
+  // the two, freed blocks are not poisoned.
+  void begin_replay() const;
+  void end_replay() const;
+
   int64_t live_bytes() const { return live_; }  // handed out now
   int64_t peak_bytes() const { return peak_; }  // end of the highest block ever handed out
   int64_t allocations_from_system() const { return growths_; }  // times peak_bytes() grew

@@ -26,7 +26,9 @@ void CapturedStep::run() {
   BASIN_CHECK(arena_.live_bytes() == live_bytes_, "the activations' memory holds ",
               arena_.live_bytes(), " bytes before a captured step, and held ", live_bytes_,
               " when it was recorded");
+  arena_.begin_replay();
   stream_.replay(*calls_);
+  arena_.end_replay();
 }
 
 void CapturedStep::record() {
