@@ -49,8 +49,8 @@ class StepArena {
   // fit.
   std::shared_ptr<Storage> allocate(int64_t bytes);
 
-  // Around the replay of a recorded step, whose blocks were given back when it was recorded: between
-  // the two, freed blocks are not poisoned.
+  // Around the replay of a recorded step, whose blocks were given back when it was recorded:
+  // between the two, freed blocks are not poisoned.
   void begin_replay() const;
   void end_replay() const;
 
