@@ -2,6 +2,7 @@
 #include "engine/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,15 +53,34 @@ void sync_folder(const fs::path& folder) {
 AtomicFile::AtomicFile(const fs::path& path) : path_(path), temporary_(path) {
   temporary_ += kSuffix;
   BASIN_CHECK(path.has_filename(), "cannot write '", path.string(), "': no file name in the path");
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) {
-    const int error = errno;
-    std::error_code ignored;
-    if (error == ENOENT && !fs::exists(path.parent_path(), ignored)) {
-      throw Error(concat("cannot write '", path.string(), "': the folder does not exist"));
+  while (true) {
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (descriptor_ < 0) {
+      const int error = errno;
+      std::error_code ignored;
+      if (error == ENOENT && !fs::exists(path.parent_path(), ignored)) {
+        throw Error(concat("cannot write '", path.string(), "': the folder does not exist"));
+      }
+      fail("write", temporary_, error);
     }
-    fail("write", temporary_, error);
+    // Some file systems have no locks; there this says so, and the file is written without.
+    while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
+    }
+    struct stat opened = {}, named = {};
+    if (::fstat(descriptor_, &opened) != 0) fail("write", temporary_, errno);
+    const bool there = ::stat(temporary_.c_str(), &named) == 0;
+    if (there && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino) {
+      if (S_ISREG(opened.st_mode) && ::ftruncate(descriptor_, 0) != 0) {
+        const int error = errno;
+        discard();
+        fail("write", temporary_, error);
+      }
+      break;
+    }
+    ::close(descriptor_);  // another program gave this file its name, or removed it, meanwhile
+    descriptor_ = -1;
   }
+  lock_ = ::fcntl(descriptor_, F_DUPFD_CLOEXEC, 0);
 }
 
 AtomicFile::~AtomicFile() {
@@ -69,9 +89,15 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::discard() noexcept {
   if (descriptor_ < 0) return;
+  ::unlink(temporary_.c_str());
   ::close(descriptor_);
   descriptor_ = -1;
-  ::unlink(temporary_.c_str());
+  release();
+}
+
+void AtomicFile::release() noexcept {
+  if (lock_ >= 0) ::close(lock_);
+  lock_ = -1;
 }
 
 void AtomicFile::write(const void* data, size_t size) {
@@ -103,13 +129,16 @@ void AtomicFile::commit() {
   descriptor_ = -1;
   if (closed != 0) {
     ::unlink(temporary_.c_str());
+    release();
     fail("write", path_, close_error);
   }
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const int error = errno;
     ::unlink(temporary_.c_str());
+    release();
     fail("replace", path_, error);
   }
+  release();
   sync_folder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
 }
 

@@ -12,7 +12,8 @@ namespace basin {
 // A file under construction. The bytes go to `<path>.partial` in the same folder; commit() makes
 // them durable and gives them their name in one step. Without commit() the destructor removes the
 // temporary. One that a killed program left behind is overwritten by the next write of the same
-// path. Two programs must not write the same path at the same time. Throws Error.
+// path. Programs that write one path at the same time do it one after the other, by a lock on the
+// temporary; one program must not. Throws Error.
 class AtomicFile {
  public:
   static constexpr std::string_view kSuffix = ".partial";
@@ -29,10 +30,12 @@ class AtomicFile {
 
  private:
   void discard() noexcept;
+  void release() noexcept;
 
   std::filesystem::path path_;
   std::filesystem::path temporary_;
   int descriptor_ = -1;
+  int lock_ = -1;  // the same open file: the lock lasts until the file has its name
 };
 
 // Replaces the file `path` by `bytes`, as AtomicFile does. The folder must exist. Throws Error.

@@ -4,10 +4,12 @@
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "kernels/check.h"
 #include "tests/support/errors.h"
@@ -84,6 +86,40 @@ TEST_CASE("a path without a folder is written in the current one") {
   write_file_atomically("plain.txt", "here");
   fs::current_path(before);
   CHECK(read_file(folder.path / "plain.txt") == "here");
+}
+
+TEST_CASE("processes that write one file at the same time leave a whole one, and no error") {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.txt";
+  constexpr int kProcesses = 4, kWrites = 40;
+  std::vector<pid_t> children;
+  for (int i = 0; i < kProcesses; ++i) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      int failures = 0;
+      const std::string text(static_cast<size_t>(1000 * (i + 1)), static_cast<char>('a' + i));
+      for (int k = 0; k < kWrites; ++k) {
+        try {
+          write_file_atomically(path, text);
+        } catch (const std::exception&) {
+          ++failures;
+        }
+      }
+      _exit(failures == 0 ? 0 : 1);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+  }
+  const std::string text = read_file(path);
+  REQUIRE(!text.empty());
+  CHECK(text.size() == static_cast<size_t>(1000 * (text[0] - 'a' + 1)));
+  CHECK(text == std::string(text.size(), text[0]));
+  CHECK(entries(folder.path) == 1);
 }
 
 TEST_CASE("a full disk is named, the old file stays, the temporary goes") {
