@@ -1,5 +1,5 @@
-// Batch normalisation on the CPU. Work is cut into row chunks that fit the L1/L2 cache and into
-// tiles of channels whose sums stay in registers; chunk borders depend on the shape alone.
+// Batch normalisation on the CPU. Work is cut into row chunks that fit the second-level cache and
+// walked in the order of memory; chunk borders depend on the shape alone.
 #include "kernels/batch_norm.h"
 
 #include <algorithm>
@@ -13,16 +13,9 @@ namespace {
 
 constexpr int64_t kBlockRows = 64;  // rows summed in T before the sum moves to double
 
-// Two vectors of channels are summed together: enough to hide the latency of an addition.
-template <class T>
-struct Lanes {
-  typedef T Vector __attribute__((vector_size(32)));
-  static constexpr int64_t kWidth = 32 / sizeof(T);
-  static constexpr int64_t kTile = 2 * kWidth;
-};
-constexpr int64_t kMaxTile = Lanes<float>::kTile;
+constexpr int64_t kTile = 512;  // channels worked on together: their sums stay in the cache
 
-// Reads the lanes of one vector, or one channel at the ragged end, from a row that begins at `row`.
+// Reads one vector, or one channel at the ragged end, from a row that begins at `row`.
 template <class V>
 struct Load {
   int64_t lane;
@@ -32,39 +25,37 @@ struct Load {
   }
 };
 
-// Adds up kSums values per element over rows [begin, end) for each channel of a tile, into doubles.
-// values(load, row, out) computes them, for V = a vector or T, from what load(v, pointer) reads.
+// Adds up kSums values per element over rows [begin, end) for each of the `width` channels of a
+// tile, into doubles. values(load, row, out) computes them, for V = a vector or T, from what
+// load(v, pointer) reads.
 template <class T, int kSums, class F>
-void sum_tile(int64_t begin, int64_t end, int64_t width, double (*totals)[kMaxTile],
-              const F& values) {
-  using Vector = typename Lanes<T>::Vector;
-  constexpr int64_t kWidth = Lanes<T>::kWidth;
+void sum_tile(int64_t begin, int64_t end, int64_t width, double (*totals)[kTile], const F& values) {
+  typedef T Vector __attribute__((vector_size(32)));
+  constexpr int64_t kWidth = 32 / sizeof(T);
   for (int64_t block = begin; block < end; block += kBlockRows) {
     const int64_t stop = std::min(end, block + kBlockRows);
-    if (width == Lanes<T>::kTile) {
-      Vector lanes[kSums][2] = {};
-      for (int64_t row = block; row < stop; ++row) {
-        for (int64_t half = 0; half < 2; ++half) {
-          Vector value[kSums];
-          values(Load<Vector>{half * kWidth}, row, value);
-          for (int s = 0; s < kSums; ++s) lanes[s][half] += value[s];
+    alignas(64) T sums[kSums][kTile];
+    for (int s = 0; s < kSums; ++s) std::fill_n(sums[s], width, T(0));
+    for (int64_t row = block; row < stop; ++row) {
+      int64_t c = 0;
+      for (; c + kWidth <= width; c += kWidth) {
+        Vector value[kSums];
+        values(Load<Vector>{c}, row, value);
+        for (int s = 0; s < kSums; ++s) {
+          Vector sum;
+          std::memcpy(&sum, sums[s] + c, sizeof(sum));
+          sum += value[s];
+          std::memcpy(sums[s] + c, &sum, sizeof(sum));
         }
       }
-      for (int s = 0; s < kSums; ++s) {
-        for (int64_t c = 0; c < width; ++c) totals[s][c] += lanes[s][c / kWidth][c % kWidth];
+      for (; c < width; ++c) {
+        T value[kSums];
+        values(Load<T>{c}, row, value);
+        for (int s = 0; s < kSums; ++s) sums[s][c] += value[s];
       }
-    } else {
-      T lanes[kSums][kMaxTile] = {};
-      for (int64_t row = block; row < stop; ++row) {
-        for (int64_t c = 0; c < width; ++c) {
-          T value[kSums];
-          values(Load<T>{c}, row, value);
-          for (int s = 0; s < kSums; ++s) lanes[s][c] += value[s];
-        }
-      }
-      for (int s = 0; s < kSums; ++s) {
-        for (int64_t c = 0; c < width; ++c) totals[s][c] += lanes[s][c];
-      }
+    }
+    for (int s = 0; s < kSums; ++s) {
+      for (int64_t c = 0; c < width; ++c) totals[s][c] += sums[s][c];
     }
   }
 }
@@ -77,15 +68,20 @@ void run(const BatchNormStatistics<T>& call) {
   const int64_t channels = call.channels, rows = call.rows, step = call.chunk_rows();
   parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
     double* chunk = call.partials + begin / step * 2 * channels;
-    for (int64_t first = 0; first < channels; first += Lanes<T>::kTile) {
-      const int64_t width = std::min(Lanes<T>::kTile, channels - first);
+    for (int64_t first = 0; first < channels; first += kTile) {
+      const int64_t width = std::min(kTile, channels - first);
       const T* x = call.x + first;
-      double sum[1][kMaxTile] = {}, centred_sums[2][kMaxTile] = {};
-      sum_tile<T, 1>(begin, end, width, sum, [&](const auto& load, int64_t row, auto* out) {
-        load(out[0], x + row * channels);
+      // The mean of a few rows is near enough to be taken off before squaring.
+      const int64_t sample = std::min<int64_t>(8, end - begin);
+      const int64_t apart = (end - begin) / sample * channels;
+      double sum[1][kTile] = {}, centred_sums[2][kTile] = {};
+      sum_tile<T, 1>(0, sample, width, sum, [&](const auto& load, int64_t row, auto* out) {
+        load(out[0], x + begin * channels + row * apart);
       });
-      T mean[kMaxTile] = {};
-      for (int64_t c = 0; c < width; ++c) mean[c] = static_cast<T>(sum[0][c] / double(end - begin));
+      T mean[kTile];
+      for (int64_t c = 0; c < width; ++c) {
+        mean[c] = static_cast<T>(sum[0][c] / double(sample));
+      }
       sum_tile<T, 2>(begin, end, width, centred_sums,
                      [&](const auto& load, int64_t row, auto* out) {
                        load(out[0], x + row * channels);
@@ -94,8 +90,7 @@ void run(const BatchNormStatistics<T>& call) {
                        out[1] = out[0] * out[0];
                      });
       for (int64_t c = 0; c < width; ++c) {
-        // `mean` is off by its own rounding and that of its sum, which matters where the mean is
-        // large beside the deviation: the centred values say by how much.
+        // The centred values say by how much `mean` is off.
         const double off = centred_sums[0][c] / double(end - begin);
         chunk[first + c] = double(mean[c]) + off;
         chunk[channels + first + c] =
@@ -130,13 +125,13 @@ void run(const BatchNormForward<T>& call) {
   const int64_t channels = call.channels;
   const int64_t step = std::max<int64_t>(1, 16384 / channels);
   parallel_chunks(call.rows, step, [&](int64_t begin, int64_t end) {
-    for (int64_t first = 0; first < channels; first += 64) {
-      const int64_t width = std::min<int64_t>(64, channels - first);
+    for (int64_t first = 0; first < channels; first += kTile) {
+      const int64_t width = std::min(kTile, channels - first);
       // The mean is taken off first: folded into the bias it would cancel against x after both were
       // multiplied and rounded.
       const ParameterType<T>* __restrict mean = call.mean + first;
       const ParameterType<T>* __restrict bias = call.bias + first;
-      T factor[64];
+      T factor[kTile];
       for (int64_t c = 0; c < width; ++c) {
         factor[c] = call.inverse_std[first + c] * call.weight[first + c];
       }
@@ -177,11 +172,11 @@ void run(const BatchNormBackward<T>& call) {
   const int64_t chunks = (rows + step - 1) / step;
   parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
     double* chunk = call.partials + begin / step * 2 * channels;
-    for (int64_t first = 0; first < channels; first += Lanes<T>::kTile) {
-      const int64_t width = std::min(Lanes<T>::kTile, channels - first);
+    for (int64_t first = 0; first < channels; first += kTile) {
+      const int64_t width = std::min(kTile, channels - first);
       const T *x = call.x + first, *dy = call.dy + first, *y = call.relu ? call.y + first : nullptr;
       const P *mean = call.mean + first, *inverse_std = call.inverse_std + first;
-      double sums[2][kMaxTile] = {};
+      double sums[2][kTile] = {};
       sum_tile<T, 2>(begin, end, width, sums, [&](const auto& load, int64_t row, auto* out) {
         const int64_t at = row * channels;
         auto &dz = out[0], &dzx = out[1];
@@ -224,9 +219,9 @@ void run(const BatchNormBackward<T>& call) {
   // the tensors is still in the cache from the sums above.
   parallel_for(chunks, [&](int64_t index) {
     const int64_t begin = (chunks - 1 - index) * step, end = std::min(rows, begin + step);
-    for (int64_t first = 0; first < channels; first += 64) {
-      const int64_t width = std::min<int64_t>(64, channels - first);
-      T a[64], b[64], d[64];
+    for (int64_t first = 0; first < channels; first += kTile) {
+      const int64_t width = std::min(kTile, channels - first);
+      T a[kTile], b[kTile], d[kTile];
       for (int64_t c = 0; c < width; ++c) {
         const double mean_dz = totals[first + c] / double(rows);
         const double mean_dzx = totals[channels + first + c] / double(rows);
@@ -242,7 +237,7 @@ void run(const BatchNormBackward<T>& call) {
         const T* __restrict x = call.x + at;
         const T* __restrict dy = call.dy + at;
         const T* __restrict y = call.relu ? call.y + at : nullptr;
-        T dz[64];
+        T dz[kTile];
         if (y) {
 #pragma omp simd
           for (int64_t c = 0; c < width; ++c) dz[c] = y[c] > T(0) ? dy[c] : T(0);

@@ -124,7 +124,7 @@ struct Unit {
   int64_t first_image, images, first_row, end_row;
 };
 
-Unit make_unit(const Plan& plan, int64_t index, const float* source, float* band) {
+Unit unit_at(const Plan& plan, int64_t index, const float* source, const float* band) {
   Unit unit;
   unit.first_image = index / plan.bands * plan.unit_images;
   unit.images = std::min(plan.unit_images, plan.batch - unit.first_image);
@@ -143,6 +143,13 @@ Unit make_unit(const Plan& plan, int64_t index, const float* source, float* band
   unit.image_pitch = plan.band_height() * unit.row_pitch;
   unit.top = unit.first_row * plan.source_step + plan.top;
   unit.left = plan.left;
+  return unit;
+}
+
+// Makes the band that the unit reads, where it reads one.
+void make_band(const Plan& plan, const Unit& unit, const float* source, float* band) {
+  if (!plan.copy) return;
+  source += unit.first_image * plan.height * plan.width * plan.channels;
   const int64_t before = std::clamp<int64_t>(-plan.left, 0, plan.band_width());
   const int64_t skipped = std::max<int64_t>(0, plan.left);
   const int64_t used = std::clamp<int64_t>(plan.width - skipped, 0, plan.band_width() - before);
@@ -161,7 +168,6 @@ Unit make_unit(const Plan& plan, int64_t index, const float* source, float* band
       std::fill(to + (before + used) * plan.channels, to + unit.row_pitch, 0.0f);
     }
   }
-  return unit;
 }
 
 // Calls body(count, sources, positions) for pieces of the output positions of a phase in a unit:
@@ -210,7 +216,9 @@ int64_t packed_depth_before(const Plan& plan, int64_t py, int64_t px) {
 void convolve(const Plan& plan, const float* source, const float* packed, float* out,
               bool accumulate, float* bands) {
   parallel_slots(plan.units, [&](int64_t slot, int64_t index) {
-    const Unit unit = make_unit(plan, index, source, bands + slot * plan.band_floats());
+    float* band = bands + slot * plan.band_floats();
+    const Unit unit = unit_at(plan, index, source, band);
+    make_band(plan, unit, source, band);
     for (int64_t py = 0; py < plan.phases; ++py) {
       for (int64_t px = 0; px < plan.phases; ++px) {
         const Axis y = plan.axis_y(py), x = plan.axis_x(px);
@@ -273,6 +281,9 @@ struct WeightsPlan {
   Plan plan;
   int64_t rows, columns, row_blocks, column_blocks, parts;
   int64_t row_block;  // out channels in a block
+  // Bands are made by the thread that reads them, or, where several blocks read the same,
+  // beforehand.
+  bool all_bands;
   float *partial, *bands, *packed_a, *packed_b;
 };
 
@@ -291,41 +302,49 @@ WeightsPlan weights_plan(const Conv2dShape& s, WorkspaceCutter& cut) {
   const int64_t blocks = w.row_blocks * w.column_blocks;
   w.parts = std::min((16 + blocks - 1) / blocks, w.plan.units);
   w.partial = cut.floats(w.parts > 1 ? w.parts * w.rows * w.columns : 0);
-  w.bands = cut.floats(threads() * w.plan.band_floats());
+  w.all_bands = w.plan.copy && blocks > 1;
+  w.bands = cut.floats((w.all_bands ? w.plan.units : threads()) * w.plan.band_floats());
   w.packed_a = cut.floats(threads() * kPackedA);
   w.packed_b = cut.floats(threads() * kPackedB);
   return w;
 }
 
-// Packs columns [first, first + columns) of im2col of `count` pixels. Copies whole panels: what
-// reaches beyond a run is overwritten by the next run or pixel, or is a column nobody uses.
+// Packs columns [first, first + columns) of im2col of `count` pixels, a few pixels at a time, so
+// that memory is read nearly in order. Copies whole vectors: what reaches beyond a run is
+// overwritten by the next run, or is a column nobody uses.
 void pack_im2col(const Plan& plan, const Unit& unit, int64_t count, const float* const* sources,
                  int64_t first, int64_t columns, float* packed) {
+  constexpr int64_t kTogether = 8;
   const int64_t run = plan.kernel_width * plan.channels;
-  for (int64_t j0 = 0; j0 < columns; j0 += kPanelWidth) {
-    const int64_t width = panel_width(columns - j0), used = std::min(width, columns - j0);
-    const int64_t r0 = (first + j0) / run, k0 = (first + j0) % run;
-    if (width == kPanelWidth && k0 + used <= run) {  // the panel lies in one run
-      const int64_t offset = r0 * unit.row_pitch + k0;
-      for (int64_t i = 0; i < count; ++i, packed += kPanelWidth) {
-        store(packed, load(sources[i] + offset));
-        store(packed + kVectorWidth, load(sources[i] + offset + kVectorWidth));
-      }
-      continue;
-    }
-    for (int64_t i = 0; i < count; ++i, packed += width) {
-      int64_t r = r0, k = k0;
-      for (int64_t j = 0; j < used;) {
-        const float* from = sources[i] + r * unit.row_pitch + k;
-        if (width == kPanelWidth) {
-          store(packed + j, load(from));
-          store(packed + j + kVectorWidth, load(from + kVectorWidth));
-        } else {
-          store(packed + j, load(from));
+  for (int64_t begin = 0; begin < count; begin += kTogether) {
+    const int64_t end = std::min(count, begin + kTogether);
+    for (int64_t j0 = 0; j0 < columns; j0 += kPanelWidth) {
+      const int64_t width = panel_width(columns - j0), used = std::min(width, columns - j0);
+      const int64_t r0 = (first + j0) / run, k0 = (first + j0) % run;
+      float* to = packed + j0 * count + begin * width;
+      if (width == kPanelWidth && k0 + used <= run) {  // the panel lies in one run
+        const int64_t offset = r0 * unit.row_pitch + k0;
+        for (int64_t i = begin; i < end; ++i, to += kPanelWidth) {
+          store(to, load(sources[i] + offset));
+          store(to + kVectorWidth, load(sources[i] + offset + kVectorWidth));
         }
-        j += run - k;
-        k = 0;
-        ++r;
+        continue;
+      }
+      for (int64_t i = begin; i < end; ++i, to += width) {
+        const bool last = i + 1 == count;  // behind it lies a panel that is packed already
+        int64_t r = r0, k = k0;
+        for (int64_t j = 0; j < used;) {
+          const float* from = sources[i] + r * unit.row_pitch + k;
+          if (last) {
+            std::copy_n(from, std::min(used - j, run - k), to + j);
+          } else {
+            store(to + j, load(from));
+            if (width == kPanelWidth) store(to + j + kVectorWidth, load(from + kVectorWidth));
+          }
+          j += run - k;
+          k = 0;
+          ++r;
+        }
       }
     }
   }
@@ -357,10 +376,8 @@ void run_direct(const Conv2dForward<float>& call) {
   const ConvolveBuffers buffers = convolve_buffers(plan, cut);
   const int64_t depth = plan.kernel_height * plan.kernel_width * plan.channels;
   parallel_chunks(plan.out_channels, kPanelWidth, [&](int64_t first, int64_t end) {
-    pack_panels(
-        depth, end - first,
-        [w = call.w + first * depth, depth](int64_t k, int64_t j) { return w[j * depth + k]; },
-        buffers.packed + first * depth);
+    pack_panels_from_columns(depth, end - first, call.w + first * depth, depth,
+                             buffers.packed + first * depth);
   });
   convolve(plan, call.x, buffers.packed, call.y, false, buffers.bands);
 }
@@ -398,6 +415,12 @@ void run_direct(const Conv2dBackwardWeights<float>& call) {
   const Plan& plan = w.plan;
   const Axis y = plan.axis_y(0), x = plan.axis_x(0);
   const int64_t blocks = w.row_blocks * w.column_blocks;
+  if (w.all_bands) {
+    parallel_for(plan.units, [&](int64_t u) {
+      float* band = w.bands + u * plan.band_floats();
+      make_band(plan, unit_at(plan, u, call.x, band), call.x, band);
+    });
+  }
   parallel_slots(w.parts * blocks, [&](int64_t slot, int64_t job) {
     const int64_t part = job / blocks;
     const int64_t i0 = job % blocks / w.column_blocks * w.row_block;
@@ -411,7 +434,9 @@ void run_direct(const Conv2dBackwardWeights<float>& call) {
     for (int64_t i = 0; i < rows; ++i) out[i] = to + (i0 + i) * w.columns + j0;
     bool accumulate = w.parts == 1 && call.accumulate;
     for (int64_t u = plan.units * part / w.parts; u < plan.units * (part + 1) / w.parts; ++u) {
-      const Unit unit = make_unit(plan, u, call.x, w.bands + slot * plan.band_floats());
+      float* band = w.bands + (w.all_bands ? u : slot) * plan.band_floats();
+      const Unit unit = unit_at(plan, u, call.x, band);
+      if (!w.all_bands) make_band(plan, unit, call.x, band);
       for_pieces(plan, unit, y, x,
                  [&](int64_t count, const float* const* sources, const int64_t* positions) {
                    pack_im2col(plan, unit, count, sources, j0, columns, packed_b);

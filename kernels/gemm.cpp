@@ -45,12 +45,7 @@ void run(const Gemm<float>& call) {
       const int64_t depth = std::min(kDepthBlock, call.k - k0);
       const bool accumulate = call.accumulate || k0 > 0;
       if (call.transpose_b) {
-        pack_panels(
-            depth, columns,
-            [b = call.b + j0 * call.k + k0, step = call.k](int64_t k, int64_t j) {
-              return b[j * step + k];
-            },
-            packed_b);
+        pack_panels_from_columns(depth, columns, call.b + j0 * call.k + k0, call.k, packed_b);
       } else {
         pack_panels_from_rows(depth, columns, call.b + k0 * call.n + j0, call.n, packed_b);
       }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 namespace basin::cpu {
 
@@ -88,30 +89,58 @@ inline void pack_panels_from_rows(int64_t depth, int64_t columns, const float* f
       depth, columns - j, [&](int64_t k, int64_t i) { return from[k * step + j + i]; }, packed);
 }
 
-// Packs the transpose of `depth` stored rows of `rows` values, `row_at(k)` the address of row k, as
-// a left-hand side of `rows` rows: groups of kBlockRows, each [depth][kBlockRows].
-template <class RowAt>
-inline void pack_interleaved(int64_t rows, int64_t depth, const RowAt& row_at, float* packed) {
-  // Whole vectors as long as the row has them: what they bring beyond the group is overwritten.
-  constexpr int kVectors = (kBlockRows + kVectorWidth - 1) / kVectorWidth;
-  int64_t i0 = 0;
-  for (; i0 + kVectors * kVectorWidth <= rows; i0 += kBlockRows) {
-    for (int64_t k = 0; k < depth; ++k) {
-      const float* from = row_at(k) + i0;
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) {
-        store(packed + v * kVectorWidth, load(from + v * kVectorWidth));
+// Packs the transpose of `columns` stored rows of `depth` values, `step` apart: element (k, j) is
+// from[j * step + k].
+inline void pack_panels_from_columns(int64_t depth, int64_t columns, const float* from,
+                                     int64_t step, float* packed) {
+  int64_t j = 0;
+  for (; j + kPanelWidth <= columns; j += kPanelWidth) {
+    int64_t k = 0;
+    for (; k + kVectorWidth <= depth; k += kVectorWidth) {
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        FloatVector square[kVectorWidth];
+#pragma GCC unroll 16
+        for (int i = 0; i < kVectorWidth; ++i) {
+          square[i] = load(from + (j + v * kVectorWidth + i) * step + k);
+        }
+        transpose_square(square);
+#pragma GCC unroll 16
+        for (int i = 0; i < kVectorWidth; ++i) {
+          store(packed + i * kPanelWidth + v * kVectorWidth, square[i]);
+        }
       }
-      packed += kBlockRows;
+      packed += kVectorWidth * kPanelWidth;
+    }
+    for (; k < depth; ++k) {
+      for (int64_t i = 0; i < kPanelWidth; ++i) packed[i] = from[(j + i) * step + k];
+      packed += kPanelWidth;
     }
   }
-  for (; i0 < rows; i0 += kBlockRows) {
-    const int64_t used = std::min<int64_t>(kBlockRows, rows - i0);
-    for (int64_t k = 0; k < depth; ++k) {
-      const float* from = row_at(k) + i0;
-      for (int64_t i = 0; i < used; ++i) packed[i] = from[i];
-      for (int64_t i = used; i < kBlockRows; ++i) packed[i] = 0;
-      packed += kBlockRows;
+  pack_panels(
+      depth, columns - j, [&](int64_t k, int64_t i) { return from[(j + i) * step + k]; }, packed);
+}
+
+// Packs the transpose of `depth` stored rows of `rows` values, `row_at(k)` the address of row k, as
+// a left-hand side of `rows` rows: groups of kBlockRows, each [depth][kBlockRows]. A few stored
+// rows at a time, so that memory is read nearly in order.
+template <class RowAt>
+inline void pack_interleaved(int64_t rows, int64_t depth, const RowAt& row_at, float* packed) {
+  constexpr int64_t kTogether = 8;
+  for (int64_t first = 0; first < depth; first += kTogether) {
+    const int64_t end = std::min(depth, first + kTogether);
+    for (int64_t i0 = 0; i0 < rows; i0 += kBlockRows) {
+      const int64_t used = std::min<int64_t>(kBlockRows, rows - i0);
+      float* to = packed + i0 * depth + first * kBlockRows;
+      for (int64_t k = first; k < end; ++k, to += kBlockRows) {
+        const float* from = row_at(k) + i0;
+        if (used == kBlockRows) {
+          std::memcpy(to, from, kBlockRows * sizeof(float));
+        } else {
+          for (int64_t i = 0; i < used; ++i) to[i] = from[i];
+          for (int64_t i = used; i < kBlockRows; ++i) to[i] = 0;
+        }
+      }
     }
   }
 }
@@ -125,87 +154,10 @@ struct LeftRows {
   int64_t offset, depth, runs, pitch;
 };
 
-// out[i][0..columns) (+)= sum over k of a(i, k) * panel[k][0..columns), for kRows rows from row
-// `first_row` on.
-template <int kRows, int kVectors, bool kTransposed>
-inline void multiply_block(const LeftRows& a, int64_t first_row, const float* panel,
-                           float* const* out, int64_t first_column, int64_t columns,
-                           bool accumulate) {
-  const float* row[kRows];
-#pragma GCC unroll 16
-  for (int i = 0; i < kRows; ++i) row[i] = a.start[first_row + (kTransposed ? 0 : i)] + a.offset;
-  FloatVector sum[kRows][kVectors] = {};
-  for (int64_t run = 0; run < a.runs; ++run) {
-    const int64_t depth = a.depth, pitch = a.pitch;
-    for (int64_t k = 0; k < depth; ++k) {
-      FloatVector b[kVectors];
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) b[v] = load(panel + v * kVectorWidth);
-      panel += kVectors * kVectorWidth;
-#pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        const float x = kTransposed ? row[0][k * pitch + i] : row[i][k];
-#pragma GCC unroll 2
-        for (int v = 0; v < kVectors; ++v) sum[i][v] += x * b[v];
-      }
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) row[i] += a.pitch;
-  }
-  out += first_row;
-  if (columns == kVectors * kVectorWidth) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      float* to = out[i] + first_column;
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
-        store(to + v * kVectorWidth,
-              accumulate ? load(to + v * kVectorWidth) + sum[i][v] : sum[i][v]);
-      }
-    }
-  } else {
-#pragma GCC unroll 16
-    for (int i = 0; i < kRows; ++i) {
-      float* to = out[i] + first_column;
-      float values[kVectors * kVectorWidth];
-#pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) store(values + v * kVectorWidth, sum[i][v]);
-      for (int64_t j = 0; j < columns; ++j) to[j] = accumulate ? to[j] + values[j] : values[j];
-    }
-  }
-}
-
-template <int kRows, int kVectors, bool kTransposed>
-void multiply_up_to(int64_t rows, const LeftRows& a, int64_t first_row, const float* panel,
-                    float* const* out, int64_t first_column, int64_t columns, bool accumulate) {
-  if constexpr (kRows > 1) {
-    if (rows < kRows) {
-      return multiply_up_to<kRows - 1, kVectors, kTransposed>(rows, a, first_row, panel, out,
-                                                              first_column, columns, accumulate);
-    }
-  }
-  multiply_block<kRows, kVectors, kTransposed>(a, first_row, panel, out, first_column, columns,
-                                               accumulate);
-}
-
 // out[i][0..columns) (+)= a(i, :) * panels, for `rows` rows on one thread. `packed` holds panels of
 // `packed_depth` rows, of which those from `first` on take part.
 template <bool kTransposed>
-inline void multiply_panels(int64_t rows, const LeftRows& a, const float* packed,
-                            int64_t packed_depth, int64_t first, int64_t columns, float* const* out,
-                            bool accumulate) {
-  for (int64_t j = 0; j < columns; j += kPanelWidth) {
-    const int64_t width = panel_width(columns - j), used = std::min(width, columns - j);
-    const float* panel = packed + j * packed_depth + first * width;
-    for (int64_t i = 0; i < rows; i += kBlockRows) {
-      const int64_t count = std::min<int64_t>(kBlockRows, rows - i);
-      if (width == kPanelWidth) {
-        multiply_up_to<kBlockRows, 2, kTransposed>(count, a, i, panel, out, j, used, accumulate);
-      } else {
-        multiply_up_to<kBlockRows, 1, kTransposed>(count, a, i, panel, out, j, used, accumulate);
-      }
-    }
-  }
-}
+void multiply_panels(int64_t rows, const LeftRows& a, const float* packed, int64_t packed_depth,
+                     int64_t first, int64_t columns, float* const* out, bool accumulate);
 
 }  // namespace basin::cpu
