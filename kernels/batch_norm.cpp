@@ -15,6 +15,12 @@ constexpr int64_t kBlockRows = 64;  // rows summed in T before the sum moves to 
 
 constexpr int64_t kTile = 512;  // channels worked on together: their sums stay in the cache
 
+template <class T>
+struct Lanes {
+  typedef T Vector __attribute__((vector_size(32)));
+  static constexpr int64_t kWidth = 32 / sizeof(T);
+};
+
 // Reads one vector, or one channel at the ragged end, from a row that begins at `row`.
 template <class V>
 struct Load {
@@ -30,8 +36,8 @@ struct Load {
 // load(v, pointer) reads.
 template <class T, int kSums, class F>
 void sum_tile(int64_t begin, int64_t end, int64_t width, double (*totals)[kTile], const F& values) {
-  typedef T Vector __attribute__((vector_size(32)));
-  constexpr int64_t kWidth = 32 / sizeof(T);
+  using Vector = typename Lanes<T>::Vector;
+  constexpr int64_t kWidth = Lanes<T>::kWidth;
   for (int64_t block = begin; block < end; block += kBlockRows) {
     const int64_t stop = std::min(end, block + kBlockRows);
     alignas(64) T sums[kSums][kTile];
@@ -98,22 +104,27 @@ void run(const BatchNormStatistics<T>& call) {
       }
     }
   });
-  for (int64_t c = 0; c < channels; ++c) {
-    double mean = 0, squares = 0, count = 0;
-    for (int64_t begin = 0; begin < rows; begin += step) {
-      const double* chunk = call.partials + begin / step * 2 * channels;
-      const double size = static_cast<double>(std::min(rows, begin + step) - begin);
-      const double delta = chunk[c] - mean;
-      squares += chunk[channels + c] + delta * delta * count * size / (count + size);
-      mean += delta * size / (count + size);
-      count += size;
+  // The chunks' means and squares are joined in the place of the first chunk's.
+  double* means = call.partials;
+  double* squares = call.partials + channels;
+  for (int64_t begin = step; begin < rows; begin += step) {
+    const double* chunk = call.partials + begin / step * 2 * channels;
+    const double count = static_cast<double>(begin);
+    const double size = static_cast<double>(std::min(rows, begin + step) - begin);
+    const double share = size / (count + size);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double delta = chunk[c] - means[c];
+      squares[c] += chunk[channels + c] + delta * delta * count * share;
+      means[c] += delta * share;
     }
-    call.mean[c] = static_cast<P>(mean);
-    call.inverse_std[c] = static_cast<P>(1.0 / std::sqrt(squares / count + call.epsilon));
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    call.mean[c] = static_cast<P>(means[c]);
+    call.inverse_std[c] = static_cast<P>(1.0 / std::sqrt(squares[c] / double(rows) + call.epsilon));
     if (call.running_mean) {
-      const double unbiased = squares / std::max(1.0, count - 1);
+      const double unbiased = squares[c] / std::max(1.0, double(rows) - 1);
       call.running_mean[c] =
-          static_cast<P>((1 - call.momentum) * call.running_mean[c] + call.momentum * mean);
+          static_cast<P>((1 - call.momentum) * call.running_mean[c] + call.momentum * means[c]);
       call.running_variance[c] =
           static_cast<P>((1 - call.momentum) * call.running_variance[c] + call.momentum * unbiased);
     }
