@@ -2,31 +2,63 @@
 #include "kernels/affine_relu.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/parallel.h"
 
 namespace basin::cpu {
 namespace {
 
+template <class T>
+struct Lanes {
+  static constexpr int64_t kWidth = 32 / sizeof(T);
+  typedef T Vector __attribute__((vector_size(32)));
+  typedef uint8_t Bytes __attribute__((vector_size(32 / sizeof(T))));
+};
+
+// 1 where `positive` says so, else 0.
+template <class T>
+void store_mask(uint8_t* to, bool positive) {
+  *to = positive;
+}
+template <class T, class IntegerVector>
+void store_mask(uint8_t* to, IntegerVector positive) {
+  const auto bytes = __builtin_convertvector(-positive, typename Lanes<T>::Bytes);
+  std::memcpy(to, &bytes, sizeof(bytes));
+}
+
+// Elements from `i` on: a vector of them, or one. Written for vectors because g++ 12 does not make
+// any of a loop that compares floats and stores bytes.
+template <class V, class T, bool kResidual, bool kRelu, bool kMask>
+inline void forward_at(const AffineReluForward<T>& call, int64_t i, T scale, T bias, T shift) {
+  V z;
+  std::memcpy(&z, call.x + i, sizeof(z));
+  z = scale * z + bias;
+  if constexpr (kResidual) {
+    V residual;
+    std::memcpy(&residual, call.residual + i, sizeof(residual));
+    z += residual;
+  }
+  const V zero{};
+  if constexpr (kMask) store_mask<T>(call.mask + i, z > zero);
+  if constexpr (kRelu) z = z > zero ? z : zero;
+  z += shift;
+  std::memcpy(call.y + i, &z, sizeof(z));
+}
+
 template <class T, bool kResidual, bool kRelu, bool kMask>
 void forward(const AffineReluForward<T>& call) {
+  using Vector = typename Lanes<T>::Vector;
   const T scale = call.scale ? *call.scale : T(1);
   const T bias =
       (call.bias ? *call.bias : T(0)) - (call.residual_shift ? *call.residual_shift : T(0));
   const T shift = call.shift ? *call.shift : T(0);
   parallel_chunks(call.size, AffineReluBackward<T>::kChunk, [&](int64_t begin, int64_t end) {
-    const T* __restrict x = call.x;
-    const T* __restrict residual = call.residual;
-    T* __restrict y = call.y;
-    uint8_t* __restrict mask = call.mask;
-#pragma omp simd
-    for (int64_t i = begin; i < end; ++i) {
-      T z = scale * x[i] + bias;
-      if constexpr (kResidual) z += residual[i];
-      if constexpr (kMask) mask[i] = z > T(0);
-      if constexpr (kRelu) z = z > T(0) ? z : T(0);
-      y[i] = z + shift;
+    int64_t i = begin;
+    for (; i + Lanes<T>::kWidth <= end; i += Lanes<T>::kWidth) {
+      forward_at<Vector, T, kResidual, kRelu, kMask>(call, i, scale, bias, shift);
     }
+    for (; i < end; ++i) forward_at<T, T, kResidual, kRelu, kMask>(call, i, scale, bias, shift);
   });
 }
 

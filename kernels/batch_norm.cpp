@@ -78,7 +78,7 @@ void run(const BatchNormStatistics<T>& call) {
       const int64_t width = std::min(kTile, channels - first);
       const T* x = call.x + first;
       // The mean of a few rows is near enough to be taken off before squaring.
-      const int64_t sample = std::min<int64_t>(8, end - begin);
+      const int64_t sample = std::min(kBlockRows, end - begin);
       const int64_t apart = (end - begin) / sample * channels;
       double sum[1][kTile] = {}, centred_sums[2][kTile] = {};
       sum_tile<T, 1>(0, sample, width, sum, [&](const auto& load, int64_t row, auto* out) {
