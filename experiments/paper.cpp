@@ -336,12 +336,12 @@ class PaperPlan {
 
   data::DataOptions test_data(const TargetDomain& target) const {
     data::DataOptions data = target.data;
-    if (preset_.analysis_images) data.test_size = preset_.analysis_images;
+    if (target.analysis_images) data.test_size = target.analysis_images;
     return data;
   }
   double test_images(const TargetDomain& target) const {
-    return static_cast<double>(preset_.analysis_images
-                                   ? std::min(preset_.analysis_images, target.size.test_images)
+    return static_cast<double>(target.analysis_images
+                                   ? std::min(target.analysis_images, target.size.test_images)
                                    : target.size.test_images);
   }
 
@@ -542,7 +542,7 @@ class PaperPlan {
     const auto& chosen = preset_.criticality_targets;
     if (std::find(chosen.begin(), chosen.end(), target.name) == chosen.end()) return;
     const int64_t images =
-        preset_.criticality_images ? preset_.criticality_images : target.size.train_images;
+        target.criticality_images ? target.criticality_images : target.size.train_images;
     const auto cells = static_cast<double>(2 * module_count() * preset_.criticality_distances *
                                            preset_.criticality_noise_levels *
                                            std::max<int64_t>(5, preset_.criticality_draws));
@@ -552,7 +552,7 @@ class PaperPlan {
           CriticalityOptions o;
           o.run = run_folder(run);
           o.data = target.data;
-          o.images = preset_.criticality_images;
+          o.images = target.criticality_images;
           o.distances = preset_.criticality_distances;
           o.noise_levels = preset_.criticality_noise_levels;
           o.draws = preset_.criticality_draws;

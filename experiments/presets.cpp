@@ -68,6 +68,7 @@ Preset demo(const PresetData& data) {
     TargetDomain target = fashion_target(name, data, 400, 1000);
     target.finetune = fashion_recipe(12, {rate("0.01", 0.01), rate("0.025", 0.025)});
     target.randinit = fashion_recipe(12, {rate("0.025", 0.025), rate("0.01", 0.01)});
+    target.criticality_images = 100;
     preset.targets.push_back(std::move(target));
   }
   TargetDomain mosaic = fashion_target("mosaic", data, 500, 400);
@@ -77,6 +78,9 @@ Preset demo(const PresetData& data) {
   mosaic.finetune.batch_size = 4;
   mosaic.finetune.milestones = {};
   mosaic.randinit = mosaic.finetune;
+  // Its images have four times the pixels and the labels.
+  mosaic.analysis_images = 200;
+  mosaic.criticality_images = 60;
   preset.targets.push_back(std::move(mosaic));
   preset.seeds = 3;
   preset.other_rate_seeds = 1;
@@ -89,10 +93,8 @@ Preset demo(const PresetData& data) {
   preset.pretraining_checkpoints = {0, 1, 2, 4};
   preset.checkpoint_seeds = 3;
   preset.interpolation_points = 11;
-  preset.analysis_images = 1000;
   preset.rewind_epochs = {0};
   preset.random_draws = 3;
-  preset.criticality_images = 100;
   preset.criticality_distances = 7;
   preset.criticality_noise_levels = 5;
   preset.criticality_draws = 1;
@@ -111,10 +113,12 @@ Preset smoke(const PresetData& data) {
   TargetDomain photo = fashion_target("photo", data, 60, 100);
   photo.finetune = fashion_recipe(2, {rate("0.01", 0.01)});
   photo.randinit = fashion_recipe(2, {rate("0.02", 0.02), rate("0.01", 0.01)});
+  photo.analysis_images = 60;
   preset.targets.push_back(photo);
   TargetDomain clipart = fashion_target("clipart", data, 60, 100);
   clipart.finetune = photo.finetune;
   clipart.randinit = photo.randinit;
+  clipart.analysis_images = 60;
   preset.targets.push_back(clipart);
   TargetDomain mosaic = fashion_target("mosaic", data, 60, 60);
   mosaic.finetune = fashion_recipe(1, {rate("0.01", 0.01)});
@@ -129,10 +133,8 @@ Preset smoke(const PresetData& data) {
   preset.pretraining_checkpoints = {0, 1, 2};
   preset.checkpoint_seeds = 1;
   preset.interpolation_points = 5;
-  preset.analysis_images = 60;
   preset.random_draws = 1;
   preset.criticality_targets = {"photo", "mosaic"};
-  preset.criticality_images = 60;
   preset.criticality_distances = 3;
   preset.criticality_noise_levels = 2;
   preset.criticality_draws = 1;
@@ -207,7 +209,7 @@ Preset paper(const PresetData& data) {
   preset.interpolation_points = 50;
   preset.rewind_epochs = {0};
   preset.random_draws = 3;
-  preset.criticality_images = 10000;
+  for (TargetDomain& target : preset.targets) target.criticality_images = 10000;
   preset.criticality_distances = 40;
   preset.criticality_noise_levels = 20;
   preset.criticality_draws = 5;
@@ -248,7 +250,9 @@ std::string preset_text(const Preset& preset) {
     targets.push_back({{"name", target.name},
                        {"data", data_json(target.data)},
                        {"finetune", recipe_json(target.finetune)},
-                       {"randinit", recipe_json(target.randinit)}});
+                       {"randinit", recipe_json(target.randinit)},
+                       {"analysis_images", target.analysis_images},
+                       {"criticality_images", target.criticality_images}});
   }
   const nlohmann::ordered_json json = {
       {"model", preset.model},
@@ -269,10 +273,8 @@ std::string preset_text(const Preset& preset) {
       {"checkpoint_seeds", preset.checkpoint_seeds},
       {"checkpoint_other_rates", preset.checkpoint_other_rates},
       {"interpolation_points", preset.interpolation_points},
-      {"analysis_images", preset.analysis_images},
       {"rewind_epochs", preset.rewind_epochs},
       {"random_draws", preset.random_draws},
-      {"criticality_images", preset.criticality_images},
       {"criticality_distances", preset.criticality_distances},
       {"criticality_noise_levels", preset.criticality_noise_levels},
       {"criticality_draws", preset.criticality_draws},

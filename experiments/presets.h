@@ -38,6 +38,8 @@ struct TargetDomain {
   DataSize size;
   bool multi_label = false;
   Recipe finetune, randinit;
+  int64_t analysis_images = 0;     // test images the analyses look at; 0: all
+  int64_t criticality_images = 0;  // training images; 0: all
 };
 
 struct Preset {
@@ -66,10 +68,8 @@ struct Preset {
   bool checkpoint_other_rates = false;
 
   int64_t interpolation_points = 0;
-  int64_t analysis_images = 0;  // test images the analyses look at; 0: all
   std::vector<int64_t> rewind_epochs;
   int64_t random_draws = 0;
-  int64_t criticality_images = 0;  // training images; 0: all
   int64_t criticality_distances = 0, criticality_noise_levels = 0, criticality_draws = 0;
   std::vector<std::string> criticality_targets;
   double extent_step = 0;
