@@ -334,15 +334,8 @@ class PaperPlan {
 
   // ---- Analyses ---------------------------------------------------------------------------------
 
-  data::DataOptions test_data(const TargetDomain& target) const {
-    data::DataOptions data = target.data;
-    if (target.analysis_images) data.test_size = target.analysis_images;
-    return data;
-  }
-  double test_images(const TargetDomain& target) const {
-    return static_cast<double>(target.analysis_images
-                                   ? std::min(target.analysis_images, target.size.test_images)
-                                   : target.size.test_images);
+  static double test_images(const TargetDomain& target) {
+    return static_cast<double>(target.size.test_images);
   }
 
   // The pairs of networks that the analyses compare.
@@ -401,7 +394,7 @@ class PaperPlan {
                    InterpolateOptions o;
                    o.from = pair.first;
                    o.to = pair.second;
-                   o.data = test_data(target);
+                   o.data = target.data;
                    o.points = preset_.interpolation_points;
                    o.kind = pair.name;
                    o.target = target.name;
@@ -450,7 +443,7 @@ class PaperPlan {
                    [this, &target, run](const fs::path& folder) {
                      RewindOptions rewind;
                      rewind.run = run_folder(run);
-                     rewind.data = test_data(target);
+                     rewind.data = target.data;
                      rewind.to_epochs = preset_.rewind_epochs;
                      rewind.random_draws = preset_.random_draws;
                      rewind.out = folder;
@@ -498,7 +491,7 @@ class PaperPlan {
             ExtentOptions o;
             o.from = pair.first;
             o.to = pair.second;
-            o.data = test_data(target);
+            o.data = target.data;
             o.step = preset_.extent_step;
             o.noise_draws = preset_.extent_noise_draws;
             // Two RI-T are asked whether they meet condition 1 with the epsilon of P-T.
@@ -514,15 +507,13 @@ class PaperPlan {
   }
 
   void add_mistakes(const TargetDomain& target, const Pair& pair) {
-    add_analysis("mistakes", target, pair.name, pair.needs, 2 * test_images(target),
-                 [this, &target, pair](const fs::path& folder) {
-                   run_mistakes({.a = pair.first,
-                                 .b = pair.second,
-                                 .data = test_data(target),
-                                 .model = "",
-                                 .out = folder},
-                                session_);
-                 });
+    add_analysis(
+        "mistakes", target, pair.name, pair.needs, 2 * test_images(target),
+        [this, &target, pair](const fs::path& folder) {
+          run_mistakes(
+              {.a = pair.first, .b = pair.second, .data = target.data, .model = "", .out = folder},
+              session_);
+        });
   }
 
   void add_cka(const TargetDomain& target, const Pair& pair) {
@@ -531,7 +522,7 @@ class PaperPlan {
                    CkaOptions o;
                    o.a = pair.first;
                    o.b = pair.second;
-                   o.data = test_data(target);
+                   o.data = target.data;
                    o.out = folder;
                    run_cka(o, session_);
                  });
@@ -619,7 +610,7 @@ class PaperPlan {
 
   void write_sheets() {
     for (const TargetDomain& target : preset_.targets) {
-      const data::Dataset& images = *session_.load(test_data(target)).test;
+      const data::Dataset& images = *session_.load(target.data).test;
       const fs::path plain = out_ / "sheets" / (target.name + ".png");
       if (!fs::exists(plain)) data::write_contact_sheet(images, plain.string(), 10, 10);
       const fs::path shuffled = out_ / "sheets" / (target.name + "-shuffled.png");

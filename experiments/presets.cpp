@@ -78,8 +78,7 @@ Preset demo(const PresetData& data) {
   mosaic.finetune.batch_size = 4;
   mosaic.finetune.milestones = {};
   mosaic.randinit = mosaic.finetune;
-  // Its images have four times the pixels and the labels.
-  mosaic.analysis_images = 200;
+  // Its images have four times the pixels.
   mosaic.criticality_images = 60;
   preset.targets.push_back(std::move(mosaic));
   preset.seeds = 3;
@@ -113,12 +112,10 @@ Preset smoke(const PresetData& data) {
   TargetDomain photo = fashion_target("photo", data, 60, 100);
   photo.finetune = fashion_recipe(2, {rate("0.01", 0.01)});
   photo.randinit = fashion_recipe(2, {rate("0.02", 0.02), rate("0.01", 0.01)});
-  photo.analysis_images = 60;
   preset.targets.push_back(photo);
   TargetDomain clipart = fashion_target("clipart", data, 60, 100);
   clipart.finetune = photo.finetune;
   clipart.randinit = photo.randinit;
-  clipart.analysis_images = 60;
   preset.targets.push_back(clipart);
   TargetDomain mosaic = fashion_target("mosaic", data, 60, 60);
   mosaic.finetune = fashion_recipe(1, {rate("0.01", 0.01)});
@@ -251,7 +248,6 @@ std::string preset_text(const Preset& preset) {
                        {"data", data_json(target.data)},
                        {"finetune", recipe_json(target.finetune)},
                        {"randinit", recipe_json(target.randinit)},
-                       {"analysis_images", target.analysis_images},
                        {"criticality_images", target.criticality_images}});
   }
   const nlohmann::ordered_json json = {

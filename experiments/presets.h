@@ -38,8 +38,7 @@ struct TargetDomain {
   DataSize size;
   bool multi_label = false;
   Recipe finetune, randinit;
-  int64_t analysis_images = 0;     // test images the analyses look at; 0: all
-  int64_t criticality_images = 0;  // training images; 0: all
+  int64_t criticality_images = 0;  // training images that criticality looks at; 0: all
 };
 
 struct Preset {
