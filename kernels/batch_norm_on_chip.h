@@ -75,9 +75,8 @@ struct Slice {
   // Sums over the rows of the block, of one value for each channel of the vector, to all threads
   // that have the vector. All threads must come.
   __device__ void sum(const CompensatedSum (&sums)[kCount], double (&totals)[kCount]) const {
-    using Partials = double[kSliceWarps][kMaxAcross * kVectorSize<T>];
-    static_assert(sizeof(Partials) <= kSliceSums);
-    BASIN_SHARED(partials, Partials);
+    static_assert(kSliceWarps * kMaxAcross * kVectorSize<T> * sizeof(double) <= kSliceSums);
+    BASIN_SHARED(partials, double[kSliceWarps][kMaxAcross * kVectorSize<T>]);
     const unsigned lane = threadIdx.x % 32, warps = blockDim.x / 32;
     for (int k = 0; k < kCount; ++k) {
       double value = sums[k].value();
