@@ -1,4 +1,4 @@
-// Gram matrices by the matrix product of kernels/, singular values by Eigen.
+// Gram matrices and HSIC by the calls of kernels/, singular values by Eigen.
 #include "engine/linear_algebra.h"
 
 #define EIGEN_MPL2_ONLY  // none of the few parts under another licence
@@ -8,31 +8,51 @@
 #include "engine/transfer.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
+#include "kernels/hsic.h"
 #include "kernels/run.h"
 
 namespace basin {
+namespace {
 
-std::vector<double> image_gram(Tape& tape, const Tensor& x) {
+// What HSIC of k and l takes, in this order. `scratch`: hsic_scratch(n) elements, which begin with
+// the three results.
+struct HsicCalls {
+  GramSums k_sums, l_sums;
+  Hsic hsic;
+};
+
+int64_t hsic_scratch(int64_t n) {
+  return 3 + 7 * n;
+}
+
+HsicCalls hsic_calls(const double* k, const double* l, int64_t n, double* scratch) {
+  BASIN_CHECK(n >= 4, "HSIC_1 is defined for four examples or more, not for ", n);
+  double *sums = scratch + 3, *partials = sums + 4 * n;
+  return {{k, sums, sums + n, n},
+          {l, sums + 2 * n, sums + 3 * n, n},
+          {k, l, sums, sums + n, sums + 2 * n, sums + 3 * n, scratch, partials, n}};
+}
+
+}  // namespace
+
+Tensor image_gram(Tape& tape, const Tensor& x) {
   const int64_t images = x.shape()[0], features = x.size() / images;
-  const Tensor sum = tape.empty({features}, DType::kF32);
-  const Tensor minus_mean = tape.empty({features}, DType::kF32);
-  const Tensor centred = tape.empty({images, features}, DType::kF32);
-  const Tensor gram = tape.empty({images, images}, DType::kF32);
-  const Tensor factor = tape.empty({1}, DType::kF32);
-  Stream& stream = tape.stream();
-  run(Fill<float>{factor.data<float>(), -1 / static_cast<float>(images), 1}, stream);
-  run(ColumnSum<float>{x.data<float>(), sum.data<float>(), false, images, features}, stream);
-  run(Scale<float>{sum.data<float>(), factor.data<float>(), minus_mean.data<float>(), false,
-                   features},
-      stream);
-  run(AddBias<float>{x.data<float>(), minus_mean.data<float>(), centred.data<float>(), images,
-                     features},
-      stream);
-  run(Gemm<float>{false, true, images, images, features, centred.data<float>(),
-                  centred.data<float>(), gram.data<float>(), false},
-      stream);
-  const std::vector<float> products = download<float>(gram, stream);
-  return {products.begin(), products.end()};
+  const Tensor gram = tape.empty({images, images}, DType::kF64);
+  dispatch(x.dtype(), [&]<class T>() {
+    using P = ParameterType<T>;
+    Stream& stream = tape.stream();
+    const Tensor sum = tape.empty({features}, dtype_of<P>());
+    const Tensor minus_mean = tape.empty({features}, dtype_of<P>());
+    const Tensor factor = tape.empty({1}, dtype_of<P>());
+    run(Fill<P>{factor.data<P>(), -1 / static_cast<P>(images), 1}, stream);
+    run(ColumnSum<T>{x.data<T>(), sum.data<P>(), false, images, features}, stream);
+    run(Scale<P>{sum.data<P>(), factor.data<P>(), minus_mean.data<P>(), false, features}, stream);
+    Gram<T> call{x.data<T>(), minus_mean.data<P>(), gram.data<double>(), nullptr, images, features};
+    const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
+    call.partials = partials.data<double>();
+    run(call, stream);
+  });
+  return gram;
 }
 
 std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
@@ -61,6 +81,30 @@ std::vector<double> channel_gram(Tape& tape, const Tensor& x) {
     for (size_t i = 0; i < gram.size(); ++i) gram[i] += products[i];
   }
   return gram;
+}
+
+HsicValues unbiased_hsic(Tape& tape, const Tensor& k, const Tensor& l) {
+  const int64_t n = k.shape()[0];
+  BASIN_CHECK(k.shape() == Shape({n, n}) && l.shape() == k.shape(), "Gram matrices ",
+              k.shape().text(), " and ", l.shape().text(), " are not of the same examples");
+  const Tensor scratch = tape.empty({hsic_scratch(n)}, DType::kF64);
+  const HsicCalls calls = hsic_calls(k.data<double>(), l.data<double>(), n, scratch.data<double>());
+  run(calls.k_sums, tape.stream());
+  run(calls.l_sums, tape.stream());
+  run(calls.hsic, tape.stream());
+  const std::vector<double> values = download<double>(scratch, tape.stream());
+  return {values[0], values[1], values[2]};
+}
+
+HsicValues unbiased_hsic(const std::vector<double>& k, const std::vector<double>& l, int64_t n) {
+  BASIN_CHECK(k.size() == static_cast<size_t>(n * n) && l.size() == k.size(), "Gram matrices of ",
+              k.size(), " and ", l.size(), " elements; ", n, " examples make ", n * n);
+  std::vector<double> scratch(static_cast<size_t>(hsic_scratch(n)));
+  const HsicCalls calls = hsic_calls(k.data(), l.data(), n, scratch.data());
+  cpu::run(calls.k_sums);
+  cpu::run(calls.l_sums);
+  cpu::run(calls.hsic);
+  return {scratch[0], scratch[1], scratch[2]};
 }
 
 std::vector<double> singular_values(const std::vector<float>& x, int64_t rows) {

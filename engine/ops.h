@@ -30,6 +30,10 @@ enum class Mode {
 // [relu](batch_norm(x) [+ residual]); x [.., C]. Records a backward in kTrain only.
 Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& batch_norm, Mode mode,
                   const Tensor& residual, bool relu);
+// relu(batch_norm(x) + batch_norm(shortcut)), each with its own parameters; x, shortcut [.., C] of
+// one shape. Records a backward in kTrain only.
+Tensor dual_batch_norm(Tape& tape, const Tensor& x, const BatchNorm& batch_norm,
+                       const Tensor& shortcut, const BatchNorm& shortcut_norm, Mode mode);
 
 // 3x3, stride 2, padding 1: [N,H,W,C] -> [N,(H-1)/2+1,(W-1)/2+1,C].
 Tensor max_pool(Tape& tape, const Tensor& x);

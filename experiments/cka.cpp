@@ -21,32 +21,9 @@ namespace {
 
 constexpr int64_t kSmallestBatch = 4;
 
-// The means that U-centring takes off a Gram matrix: entry (i, j) becomes k_ij - row[i] - row[j].
-std::vector<double> row_terms(const std::vector<double>& k, int64_t n) {
-  std::vector<double> terms(static_cast<size_t>(n));
-  double total = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    double sum = 0;
-    for (int64_t j = 0; j < n; ++j) {
-      if (j != i) sum += k[static_cast<size_t>(i * n + j)];
-    }
-    terms[static_cast<size_t>(i)] = sum / static_cast<double>(n - 2);
-    total += sum;
-  }
-  for (double& term : terms) term -= total / static_cast<double>(2 * (n - 1) * (n - 2));
-  return terms;
-}
-
-// What is left of an entry below this is rounding: equal features would seem to vary.
-double rounding_of(const std::vector<double>& k) {
-  double largest = 0;
-  for (const double value : k) largest = std::max(largest, std::abs(value));
-  return 1e-12 * largest;
-}
-
-double ratio(double ab, double aa, double bb) {
-  return aa > 0 && bb > 0 ? ab / (std::sqrt(aa) * std::sqrt(bb))
-                          : std::numeric_limits<double>::quiet_NaN();
+double ratio(const HsicValues& hsic) {
+  return hsic.kk > 0 && hsic.ll > 0 ? hsic.kl / (std::sqrt(hsic.kk) * std::sqrt(hsic.ll))
+                                    : std::numeric_limits<double>::quiet_NaN();
 }
 
 // The module whose output is the output of a stage -> name of the stage.
@@ -62,43 +39,19 @@ std::map<std::string, std::string> stage_outputs(const Network& network) {
 
 }  // namespace
 
-double unbiased_hsic(const std::vector<double>& k, const std::vector<double>& l, int64_t n) {
-  BASIN_CHECK(n >= kSmallestBatch, "HSIC_1 is defined for four examples or more, not for ", n);
-  BASIN_CHECK(k.size() == static_cast<size_t>(n * n) && l.size() == k.size(), "Gram matrices of ",
-              k.size(), " and ", l.size(), " elements; ", n, " examples make ", n * n);
-  // The inner product of the U-centred matrices is the paper's expression without its differences
-  // of large sums: (I - J) K (I - J) for zero diagonals. Szekely, Rizzo, "Partial distance
-  // correlation with methods for dissimilarities" (Annals of Statistics, 2014).
-  const std::vector<double> terms_k = row_terms(k, n), terms_l = row_terms(l, n);
-  const double rounding_k = rounding_of(k), rounding_l = rounding_of(l);
-  double sum = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    for (int64_t j = 0; j < n; ++j) {
-      if (i == j) continue;
-      const auto at = static_cast<size_t>(i * n + j), row = static_cast<size_t>(i),
-                 column = static_cast<size_t>(j);
-      const double centred_k = k[at] - terms_k[row] - terms_k[column];
-      const double centred_l = l[at] - terms_l[row] - terms_l[column];
-      if (std::abs(centred_k) <= rounding_k || std::abs(centred_l) <= rounding_l) continue;
-      sum += centred_k * centred_l;
-    }
-  }
-  return sum / static_cast<double>(n * (n - 3));
-}
-
 FeatureGrams feature_grams(Tape& tape, const Tensor& features) {
   const Shape& shape = features.shape();
   return {shape[0], shape[shape.rank() - 1], image_gram(tape, features),
           channel_gram(tape, features)};
 }
 
-void FeatureSimilarity::add(const FeatureGrams& a, const FeatureGrams& b) {
+void FeatureSimilarity::add(Tape& tape, const FeatureGrams& a, const FeatureGrams& b) {
   BASIN_CHECK(a.images == b.images, "features of ", a.images, " images are compared with those of ",
               b.images);
-  ++batches_;
-  hsic_ab_ += unbiased_hsic(a.image, b.image, a.images);
-  hsic_aa_ += unbiased_hsic(a.image, a.image, a.images);
-  hsic_bb_ += unbiased_hsic(b.image, b.image, b.images);
+  const HsicValues batch = unbiased_hsic(tape, a.image, b.image);
+  hsic_.kl += batch.kl;
+  hsic_.kk += batch.kk;
+  hsic_.ll += batch.ll;
   channels_a_ = a.channels;
   channels_b_ = b.channels;
   channel_a_.resize(a.channel.size());
@@ -109,16 +62,14 @@ void FeatureSimilarity::add(const FeatureGrams& a, const FeatureGrams& b) {
 
 double FeatureSimilarity::cka() const {
   // The means' common factor 1/batches cancels.
-  return ratio(hsic_ab_, hsic_aa_, hsic_bb_);
+  return ratio(hsic_);
 }
 
 double FeatureSimilarity::aligned_cka() const {
   if (channels_a_ != channels_b_ || channels_a_ < kSmallestBatch) {
     return std::numeric_limits<double>::quiet_NaN();
   }
-  return ratio(unbiased_hsic(channel_a_, channel_b_, channels_a_),
-               unbiased_hsic(channel_a_, channel_a_, channels_a_),
-               unbiased_hsic(channel_b_, channel_b_, channels_a_));
+  return ratio(unbiased_hsic(channel_a_, channel_b_, channels_a_));
 }
 
 CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>& dataset,
@@ -164,7 +115,7 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
     };
     const auto grams_a = grams_of(a, outputs_a), grams_b = grams_of(b, outputs_b);
     for (const std::string& stage : stages) {
-      similarity[stage].add(grams_a.at(stage), grams_b.at(stage));
+      similarity[stage].add(tape, grams_a.at(stage), grams_b.at(stage));
     }
     result.images += batch->size;
   }

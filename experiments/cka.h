@@ -8,21 +8,16 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "engine/linear_algebra.h"
 #include "experiments/session.h"
 #include "models/network.h"
 
 namespace basin {
 
-// The unbiased estimate of the Hilbert-Schmidt independence criterion, HSIC_1 of Nguyen, Raghu,
-// Kornblith, "Do wide and deep networks learn the same things?" (ICLR 2021), of two symmetric Gram
-// matrices [n, n], n >= 4. Diagonals do not matter. The expectation for unrelated features is 0, so
-// a value may be negative.
-double unbiased_hsic(const std::vector<double>& k, const std::vector<double>& l, int64_t n);
-
 // The outputs of one stage for one batch, as Gram matrices.
 struct FeatureGrams {
   int64_t images = 0, channels = 0;
-  std::vector<double> image;    // [images, images]: inner products of whole feature maps
+  Tensor image;                 // [images, images]: inner products of whole feature maps
   std::vector<double> channel;  // [channels, channels]: of the channels' values at all places
 };
 // `features` [N, ..., C], N >= 4.
@@ -32,7 +27,7 @@ FeatureGrams feature_grams(Tape& tape, const Tensor& features);
 class FeatureSimilarity {
  public:
   // Of the same images in the same order; the channels may differ in number.
-  void add(const FeatureGrams& a, const FeatureGrams& b);
+  void add(Tape& tape, const FeatureGrams& a, const FeatureGrams& b);
 
   // Linear CKA of examples (Kornblith et al., ICML 2019) by the minibatch estimator of Nguyen et
   // al.: mean HSIC_1(K_a, K_b) / sqrt(mean HSIC_1(K_a, K_a) * mean HSIC_1(K_b, K_b)), means over
@@ -48,8 +43,7 @@ class FeatureSimilarity {
   double aligned_cka() const;
 
  private:
-  int64_t batches_ = 0;
-  double hsic_ab_ = 0, hsic_aa_ = 0, hsic_bb_ = 0;  // sums over batches
+  HsicValues hsic_{0, 0, 0};  // sums over batches
   int64_t channels_a_ = 0, channels_b_ = 0;
   std::vector<double> channel_a_, channel_b_;  // sums over batches
 };

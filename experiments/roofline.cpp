@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string_view>
+#include <utility>
 
 namespace basin {
 namespace {
@@ -14,10 +15,29 @@ struct Kernel {
   bool part = false;  // of a kernel further up, both bound by memory
 };
 
+// The calls as the levels know them: a batch norm each, its statistics apart.
+std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
+  std::vector<TimedCall> result;
+  for (TimedCall timed : calls) {
+    const std::string_view name = timed.call.name;
+    const bool dual_forward = name == "dual_batch_norm_forward";
+    if (name == "batch_norm_train_forward") timed.call.name = "batch_norm_forward";
+    if (dual_forward || name == "dual_batch_norm_backward") {
+      timed.call.name = dual_forward ? "batch_norm_forward" : "batch_norm_backward";
+      TimedCall projection = timed;
+      projection.call.relu = false;
+      timed.call.residual = true;
+      result.push_back(projection);
+    }
+    result.push_back(timed);
+  }
+  return result;
+}
+
 // The calls of a step, with what the levels ask about them.
 class Calls {
  public:
-  explicit Calls(const std::vector<TimedCall>& calls) : calls_(calls) {}
+  explicit Calls(std::vector<TimedCall> calls) : calls_(std::move(calls)) {}
 
   size_t size() const { return calls_.size(); }
   const CallDescription& operator[](size_t i) const { return calls_[i].call; }
@@ -69,7 +89,7 @@ class Calls {
   }
 
  private:
-  const std::vector<TimedCall>& calls_;
+  std::vector<TimedCall> calls_;
 };
 
 // What a level makes of call i: it appends kernels, or adds to the last one. False: it has no
@@ -315,12 +335,12 @@ RooflineLevel level(const std::string& name, const std::string& meaning, const C
 
 std::vector<RooflineLevel> roofline_levels(const std::vector<TimedCall>& timed,
                                            const DevicePeaks& peaks) {
-  const Calls calls(timed);
+  const Calls calls(one_by_one(timed));
   std::vector<RooflineLevel> levels;
   auto add = [&](const char* name, const char* meaning, const Rule& rule) {
     levels.push_back(level(name, meaning, calls, peaks, rule));
   };
-  add("as run", "the calls above", nullptr);
+  levels.push_back(level("as run", "the calls above", Calls(timed), peaks, nullptr));
   if (!calls.has("conv2d_forward")) return levels;
   if (!calls.has("conv2d_backward_weights")) {
     add("eager", "every op a kernel", eager);

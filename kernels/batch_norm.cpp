@@ -177,6 +177,12 @@ void run(const BatchNormForward<T>& call) {
 }
 
 template <class T>
+void run(const BatchNormTrainForward<T>& call) {
+  run(call.statistics());
+  run(call.forward());
+}
+
+template <class T>
 void run(const BatchNormBackward<T>& call) {
   using P = ParameterType<T>;
   const int64_t channels = call.channels, rows = call.rows, step = call.chunk_rows();
@@ -295,6 +301,8 @@ template void run(const BatchNormStatistics<float>&);
 template void run(const BatchNormStatistics<double>&);
 template void run(const BatchNormForward<float>&);
 template void run(const BatchNormForward<double>&);
+template void run(const BatchNormTrainForward<float>&);
+template void run(const BatchNormTrainForward<double>&);
 template void run(const BatchNormBackward<float>&);
 template void run(const BatchNormBackward<double>&);
 template void run(const BatchNormInverseStd<float>&);

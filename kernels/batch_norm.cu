@@ -16,9 +16,12 @@
 // Backward: sums of dz and dz*xhat of a chunk to `partials`; a second kernel adds the chunks up in
 // the same way; a third writes dx and dresidual. Reads x, dy and y twice, writes dx and dresidual:
 // 6 passes, and 2 of y.
+//
+// Where a slice of a few channels of all rows fits into the shared memory of a block, forward with
+// statistics and backward are one launch instead: batch_norm_on_chip.h.
 #include "kernels/batch_norm.h"
 
-#include "kernels/batch_norm_passes.h"
+#include "kernels/batch_norm_on_chip.h"
 
 namespace basin {
 namespace {
@@ -56,19 +59,12 @@ __global__ void chunk_statistics(BatchNormStatistics<T> call) {
   }
   const double centred_sum = sum_down<T>(centred), square_sum = sum_down<T>(squares);
   if (thread < kTile<T> && channel < call.channels) {
-    // The mean is off by its rounding, which matters where it is large beside the deviation: the
-    // centred values say by how much.
-    const double off = centred_sum / rows;
+    const Moments moments = moments_around(means[thread], centred_sum, square_sum, rows);
     double* chunk = call.partials + int64_t{blockIdx.x} * 2 * call.channels;
-    chunk[channel] = double(means[thread]) + off;
-    chunk[call.channels + channel] = max(0.0, square_sum - rows * off * off);
+    chunk[channel] = moments.mean;
+    chunk[call.channels + channel] = moments.squares;
   }
 }
-
-// Mean and sum of squares around it of `count` values.
-struct Moments {
-  double mean, squares, count;
-};
 
 __device__ Moments merge(const Moments& a, const Moments& b) {
   if (b.count == 0) return a;
@@ -95,16 +91,7 @@ __global__ void merge_statistics(BatchNormStatistics<T> call) {
   __syncthreads();
   if (threadIdx.y != 0 || channel >= call.channels) return;
   for (int i = 1; i < kMergeDown; ++i) moments = merge(moments, merged[i][threadIdx.x]);
-  const double variance = moments.squares / moments.count;
-  call.mean[channel] = static_cast<float>(moments.mean);
-  call.inverse_std[channel] = static_cast<float>(1.0 / sqrt(variance + call.epsilon));
-  if (call.running_mean) {
-    const double unbiased = moments.squares / max(1.0, moments.count - 1), m = call.momentum;
-    float& running_mean = call.running_mean[channel];
-    float& running_variance = call.running_variance[channel];
-    running_mean = static_cast<float>((1 - m) * running_mean + m * moments.mean);
-    running_variance = static_cast<float>((1 - m) * running_variance + m * unbiased);
-  }
+  put_statistics(call, channel, moments);
 }
 
 template <class T>
@@ -112,12 +99,7 @@ __global__ void batch_norm_forward(BatchNormForward<T> call) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
-  float mean[kCount], factor[kCount], weight[kCount], bias[kCount];
-  load(call.mean + mine.first, mine.count, mean);
-  load(call.inverse_std + mine.first, mine.count, factor);
-  load(call.weight + mine.first, mine.count, weight);
-  load(call.bias + mine.first, mine.count, bias);
-  for (int k = 0; k < kCount; ++k) factor[k] *= weight[k];
+  const Normalisation<kCount> normalisation(call, mine);
   const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
   for (int i = 0; i < kRowsPerThread; ++i) {
     const int64_t row = begin + i * kDown + threadIdx.y;
@@ -127,28 +109,12 @@ __global__ void batch_norm_forward(BatchNormForward<T> call) {
     load(call.x + at, mine.count, x);
     if (call.residual) load(call.residual + at, mine.count, residual);
     for (int k = 0; k < kCount; ++k) {
-      // The mean is taken off first: in the bias it would cancel against x after both were rounded.
-      const float z = (x[k] - mean[k]) * factor[k] + bias[k] + residual[k];
+      const float z = normalisation.of(k, x[k]) + residual[k];
       x[k] = call.relu && !(z > 0) ? 0 : z;
     }
     store(call.y + at, mine.count, x);
   }
 }
-
-// dz is dy, where the ReLU let it through.
-struct PlainGradient {
-  template <class T, int kCount>
-  __device__ void load(const BatchNormBackward<T>& call, int64_t row, const Channels& mine,
-                       float (&dz)[kCount]) const {
-    const int64_t at = row * call.channels + mine.first;
-    basin::load(call.dy + at, mine.count, dz);
-    if (call.relu) {
-      float y[kCount];
-      basin::load(call.y + at, mine.count, y);
-      for (int k = 0; k < kCount; ++k) dz[k] = y[k] > 0 ? dz[k] : 0;
-    }
-  }
-};
 
 template <class T>
 __global__ void inverse_std(BatchNormInverseStd<T> call) {
@@ -172,7 +138,26 @@ void launch_call(const BatchNormForward<T>& call, StreamHandle stream) {
 }
 
 template <class T>
+void launch_call(const BatchNormTrainForward<T>& call, StreamHandle stream) {
+  const SlicePlan plan = slice_plan(call.rows, 1);
+  if (plan.across == 0) {
+    launch_call(call.statistics(), stream);
+    launch_call(call.forward(), stream);
+    return;
+  }
+  launch(slice_forward<T>, slices<T>(call.channels, plan), plan.threads, plan.bytes, stream, call,
+         plan.across);
+}
+
+template <class T>
 void launch_call(const BatchNormBackward<T>& call, StreamHandle stream) {
+  SlicePlan plan = slice_plan(call.rows, 2);
+  if (plan.across == 0) plan = slice_plan(call.rows, 1);
+  if (plan.across > 0) {
+    launch(slice_backward<T>, slices<T>(call.channels, plan), plan.threads, plan.bytes, stream,
+           call, plan);
+    return;
+  }
   launch(chunk_gradients<T, PlainGradient>, dim3(chunks_of(call), tiles<T>(call.channels)),
          dim3(kAcross, kDown), 0, stream, call, PlainGradient{});
   launch(sum_gradients<T>, merge_blocks(2 * call.channels), dim3(kMergeAcross, kMergeDown), 0,
@@ -194,6 +179,8 @@ BASIN_DEFINE_RUN(BatchNormStatistics<float>)
 BASIN_DEFINE_RUN(BatchNormStatistics<Bf16>)
 BASIN_DEFINE_RUN(BatchNormForward<float>)
 BASIN_DEFINE_RUN(BatchNormForward<Bf16>)
+BASIN_DEFINE_RUN(BatchNormTrainForward<float>)
+BASIN_DEFINE_RUN(BatchNormTrainForward<Bf16>)
 BASIN_DEFINE_RUN(BatchNormBackward<float>)
 BASIN_DEFINE_RUN(BatchNormBackward<Bf16>)
 BASIN_DEFINE_RUN(BatchNormInverseStd<float>)

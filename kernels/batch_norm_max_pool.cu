@@ -20,12 +20,7 @@ __global__ void batch_norm_max_pool_forward(BatchNormMaxPoolForward<T> call) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
-  float mean[kCount], factor[kCount], weight[kCount], bias[kCount];
-  load(call.mean + mine.first, mine.count, mean);
-  load(call.inverse_std + mine.first, mine.count, factor);
-  load(call.weight + mine.first, mine.count, weight);
-  load(call.bias + mine.first, mine.count, bias);
-  for (int k = 0; k < kCount; ++k) factor[k] *= weight[k];
+  const Normalisation<kCount> normalisation(call, mine);
   const int64_t oh = call.out_height(), ow = call.out_width(), pixels = call.batch * oh * ow;
   const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
   for (int i = 0; i < kRowsPerThread; ++i) {
@@ -42,7 +37,7 @@ __global__ void batch_norm_max_pool_forward(BatchNormMaxPoolForward<T> call) {
       load(call.x + ((n * call.height + h) * call.width + w) * call.channels + mine.first,
            mine.count, x);
       for (int k = 0; k < kCount; ++k) {
-        const float z = to_float(from_float<T>((x[k] - mean[k]) * factor[k] + bias[k]));
+        const float z = to_float(from_float<T>(normalisation.of(k, x[k])));
         if (z > largest[k]) {
           largest[k] = z;
           index.values[k] = static_cast<uint8_t>(window);

@@ -3,13 +3,14 @@
 #pragma once
 
 #include "kernels/batch_norm.h"
+#include "kernels/pool.h"
 
 namespace basin {
 
 // y[n,p,q,c] = max over the 3x3 window at (2p-1, 2q-1) of relu((x - mean)*inverse_std*weight +
 // bias), of values rounded to T: what BatchNormForward and MaxPoolForward make one after the other.
 // `index` holds the window position 0..8 of the first maximum, or kNowhere where y is 0 and no
-// gradient passes the ReLU. Output sides: (side - 1) / 2 + 1.
+// gradient passes the ReLU.
 template <class T>
 struct BatchNormMaxPoolForward {
   static constexpr const char* kName = "batch_norm_max_pool_forward";
@@ -19,8 +20,8 @@ struct BatchNormMaxPoolForward {
   T* y;
   uint8_t* index;  // null: not wanted
   int64_t batch, height, width, channels;
-  constexpr int64_t out_height() const { return (height - 1) / 2 + 1; }
-  constexpr int64_t out_width() const { return (width - 1) / 2 + 1; }
+  constexpr int64_t out_height() const { return pooled_side(height); }
+  constexpr int64_t out_width() const { return pooled_side(width); }
   double flops() const {
     return 9.0 * 4.0 * static_cast<double>(batch * out_height() * out_width() * channels);
   }
@@ -44,8 +45,8 @@ struct BatchNormMaxPoolBackward {
   bool accumulate_dx, accumulate_dweight, accumulate_dbias;
   double* partials;  // partials_size() elements
   int64_t batch, height, width, channels;
-  constexpr int64_t out_height() const { return (height - 1) / 2 + 1; }
-  constexpr int64_t out_width() const { return (width - 1) / 2 + 1; }
+  constexpr int64_t out_height() const { return pooled_side(height); }
+  constexpr int64_t out_width() const { return pooled_side(width); }
   // The batch norm inside, whose dz is not in memory.
   BatchNormBackward<T> normalisation() const {
     return {x,

@@ -1,5 +1,5 @@
-// What the CUDA kernels of batch normalisation share: the tiles of a block, and the passes of the
-// backward direction for gradients that come from different places.
+// What the CUDA kernels of batch normalisation share: the tiles of a block, the arithmetic of a
+// channel, and the passes of the backward direction for gradients that come from different places.
 #pragma once
 
 #include "kernels/batch_norm.h"
@@ -26,10 +26,14 @@ struct Channels {
 };
 
 template <class T>
-__device__ Channels my_channels(int64_t channels, unsigned tile) {
-  const int64_t first = (int64_t{tile} * kAcross + threadIdx.x) * kVectorSize<T>;
-  const int64_t left = channels - first;
+__device__ Channels channels_of_vector(int64_t channels, int64_t vector) {
+  const int64_t first = vector * kVectorSize<T>, left = channels - first;
   return {first, left <= 0 ? 0 : static_cast<int>(left < kVectorSize<T> ? left : kVectorSize<T>)};
+}
+
+template <class T>
+__device__ Channels my_channels(int64_t channels, unsigned tile) {
+  return channels_of_vector<T>(channels, int64_t{tile} * kAcross + threadIdx.x);
 }
 
 // Sums over the threads down a block, of one value for each channel of its tile; to the first
@@ -50,11 +54,102 @@ __device__ double sum_down(const CompensatedSum (&sums)[kVectorSize<T>]) {
   return total;
 }
 
+// Mean and sum of squares around it of `count` values.
+struct Moments {
+  double mean, squares, count;
+};
+
+// Of values whose mean is nearly `mean`, from the sums of what is left of them and of its squares.
+// `mean` is off by its rounding, which matters where it is large beside the deviation: the centred
+// values say by how much.
+__device__ inline Moments moments_around(float mean, double centred_sum, double square_sum,
+                                         double count) {
+  const double off = centred_sum / count;
+  return {double(mean) + off, max(0.0, square_sum - count * off * off), count};
+}
+
+// Writes the statistics of a channel, for a call with those of BatchNormStatistics.
+template <class Call>
+__device__ void put_statistics(const Call& call, int64_t channel, const Moments& moments) {
+  const double variance = moments.squares / moments.count;
+  call.mean[channel] = static_cast<float>(moments.mean);
+  call.inverse_std[channel] = static_cast<float>(1.0 / sqrt(variance + call.epsilon));
+  if (call.running_mean) {
+    const double unbiased = moments.squares / max(1.0, moments.count - 1), m = call.momentum;
+    float& running_mean = call.running_mean[channel];
+    float& running_variance = call.running_variance[channel];
+    running_mean = static_cast<float>((1 - m) * running_mean + m * moments.mean);
+    running_variance = static_cast<float>((1 - m) * running_variance + m * unbiased);
+  }
+}
+
+// The normalisation of a vector of channels: z = (x - mean)*factor + bias. The mean is taken off
+// first: in the bias it would cancel against x after both were rounded.
+template <int kCount>
+struct Normalisation {
+  float mean[kCount], factor[kCount], bias[kCount];
+
+  // `input`: a call, or what it has of a tensor: mean, inverse_std, weight and bias.
+  template <class Input>
+  __device__ Normalisation(const Input& input, const Channels& mine) {
+    float weight[kCount];
+    load(input.mean + mine.first, mine.count, mean);
+    load(input.inverse_std + mine.first, mine.count, factor);
+    load(input.weight + mine.first, mine.count, weight);
+    load(input.bias + mine.first, mine.count, bias);
+    for (int k = 0; k < kCount; ++k) factor[k] *= weight[k];
+  }
+  __device__ float of(int k, float x) const { return (x - mean[k]) * factor[k] + bias[k]; }
+};
+
+// The gradient of a vector of channels behind the normalisation: dx = a*dz + (b*(x - mean) + d).
+template <int kCount>
+struct InputGradient {
+  float mean[kCount] = {}, a[kCount] = {}, b[kCount] = {}, d[kCount] = {};
+
+  // `dz`, `dzx`: sums over the rows of dz and of dz*xhat of channel k of the vector, which is
+  // `channel` of `input`, a call or what it has of a tensor: mean, inverse_std and weight.
+  template <class Input>
+  __device__ void set(const Input& input, int64_t rows, int k, int64_t channel, double dz,
+                      double dzx) {
+    const double mean_dz = dz / double(rows), mean_dzx = dzx / double(rows);
+    const double inverse_std = input.inverse_std[channel];
+    const double factor = input.weight[channel] * inverse_std;
+    mean[k] = input.mean[channel];
+    a[k] = static_cast<float>(factor);
+    b[k] = static_cast<float>(-factor * inverse_std * mean_dzx);
+    d[k] = static_cast<float>(-factor * mean_dz);
+  }
+  __device__ float of(int k, float dz, float x) const {
+    return a[k] * dz + (b[k] * (x - mean[k]) + d[k]);
+  }
+};
+
+// Writes, or adds to, the gradient of a parameter where it is wanted.
+__device__ inline void put_gradient(float* out, bool accumulate, int64_t channel, double sum) {
+  if (out) out[channel] = static_cast<float>((accumulate ? out[channel] : 0.0) + sum);
+}
+
 // Threads of the kernels that put the chunks of a channel together: channels, and chunks.
 constexpr int kMergeAcross = 32, kMergeDown = 8;
 
 // Where the gradient dz behind the normalisation comes from is a type Source:
 // load(call, row, mine, dz) sets dz to that of a vector of channels of a row.
+
+// dz is dy, where the ReLU let it through.
+struct PlainGradient {
+  template <class Call, int kCount>
+  __device__ void load(const Call& call, int64_t row, const Channels& mine,
+                       float (&dz)[kCount]) const {
+    const int64_t at = row * call.channels + mine.first;
+    basin::load(call.dy + at, mine.count, dz);
+    if (call.relu) {
+      float y[kCount];
+      basin::load(call.y + at, mine.count, y);
+      for (int k = 0; k < kCount; ++k) dz[k] = y[k] > 0 ? dz[k] : 0;
+    }
+  }
+};
 
 template <class T, class Source>
 __global__ void chunk_gradients(BatchNormBackward<T> call, Source source) {
@@ -95,48 +190,48 @@ __device__ double* totals(const BatchNormBackward<T>& call) {
   return call.partials + (call.rows + step - 1) / step * 2 * call.channels;
 }
 
-template <class T>
-__global__ void sum_gradients(BatchNormBackward<T> call) {
+// The sum over the chunks of column `index` of `partials` [chunks, columns], to the threads of the
+// first row of a block of kMergeAcross x kMergeDown. All threads must come.
+__device__ inline double sum_chunks(const double* partials, int64_t chunks, int64_t columns,
+                                    int64_t index) {
   BASIN_SHARED(sums, double[kMergeDown][kMergeAcross]);
-  const int64_t step = call.chunk_rows(), chunks = (call.rows + step - 1) / step;
-  const int64_t index = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;  // of dz, then of dz*xhat
   double sum = 0;
-  if (index < 2 * call.channels) {
-    for (int64_t i = threadIdx.y; i < chunks; i += kMergeDown) {
-      sum += call.partials[i * 2 * call.channels + index];
-    }
+  if (index < columns) {
+    for (int64_t i = threadIdx.y; i < chunks; i += kMergeDown) sum += partials[i * columns + index];
   }
   sums[threadIdx.y][threadIdx.x] = sum;
   __syncthreads();
-  if (threadIdx.y != 0 || index >= 2 * call.channels) return;
-  for (int i = 1; i < kMergeDown; ++i) sum += sums[i][threadIdx.x];
-  totals(call)[index] = sum;
-  const bool is_bias = index < call.channels;
-  float* out = is_bias ? call.dbias : call.dweight;
-  const bool accumulate = is_bias ? call.accumulate_dbias : call.accumulate_dweight;
-  const int64_t channel = is_bias ? index : index - call.channels;
-  if (out) out[channel] = static_cast<float>((accumulate ? out[channel] : 0.0) + sum);
+  for (int i = 1; i < kMergeDown && threadIdx.y == 0; ++i) sum += sums[i][threadIdx.x];
+  return sum;
 }
 
-// dx = a*dz + (b*(x - mean) + d) with a, b, d of the channel. Blocks walk the tensor in reverse:
+template <class T>
+__global__ void sum_gradients(BatchNormBackward<T> call) {
+  const int64_t step = call.chunk_rows(), chunks = (call.rows + step - 1) / step;
+  const int64_t index = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;  // of dz, then of dz*xhat
+  const double sum = sum_chunks(call.partials, chunks, 2 * call.channels, index);
+  if (threadIdx.y != 0 || index >= 2 * call.channels) return;
+  totals(call)[index] = sum;
+  if (index < call.channels) {
+    put_gradient(call.dbias, call.accumulate_dbias, index, sum);
+  } else {
+    put_gradient(call.dweight, call.accumulate_dweight, index - call.channels, sum);
+  }
+}
+
+// dx and dresidual. Blocks walk the tensor in reverse:
 // what chunk_gradients read last is in the cache yet.
 template <class T, class Source>
 __global__ void batch_norm_backward(BatchNormBackward<T> call, Source source) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
-  float mean[kCount] = {}, a[kCount] = {}, b[kCount] = {}, d[kCount] = {};
+  InputGradient<kCount> gradient;
   for (int k = 0; k < kCount; ++k) {
     if (k >= mine.count) break;
     const int64_t channel = mine.first + k;
-    const double mean_dz = totals(call)[channel] / double(call.rows);
-    const double mean_dzx = totals(call)[call.channels + channel] / double(call.rows);
-    const double inverse_std = call.inverse_std[channel];
-    const double factor = call.weight[channel] * inverse_std;
-    mean[k] = call.mean[channel];
-    a[k] = static_cast<float>(factor);
-    b[k] = static_cast<float>(-factor * inverse_std * mean_dzx);
-    d[k] = static_cast<float>(-factor * mean_dz);
+    gradient.set(call, call.rows, k, channel, totals(call)[channel],
+                 totals(call)[call.channels + channel]);
   }
   const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
   for (int i = 0; i < kRowsPerThread; ++i) {
@@ -148,7 +243,7 @@ __global__ void batch_norm_backward(BatchNormBackward<T> call, Source source) {
     if (call.dx) {
       float x[kCount];
       load(call.x + at, mine.count, x);
-      for (int k = 0; k < kCount; ++k) x[k] = a[k] * dz[k] + (b[k] * (x[k] - mean[k]) + d[k]);
+      for (int k = 0; k < kCount; ++k) x[k] = gradient.of(k, dz[k], x[k]);
       store_or_add(call.dx + at, mine.count, x, call.accumulate_dx);
     }
     if (call.dresidual) {

@@ -132,7 +132,7 @@ __device__ void load_channels(const T* x, int64_t pixel, int64_t channel, int64_
 }
 
 template <class T>
-__global__ void forward(Conv2dImplicitGemmForward<T> call) {
+__global__ void forward(Conv2dForward<T> call) {
   BASIN_SHARED(operands, Operands);
   const Conv2dShape& s = call.shape;
   const int64_t pixels = s.batch * s.out_height() * s.out_width();
@@ -167,7 +167,7 @@ __global__ void forward(Conv2dImplicitGemmForward<T> call) {
 }
 
 template <class T>
-__global__ void backward_data(Conv2dImplicitGemmBackwardData<T> call) {
+__global__ void backward_data(Conv2dBackwardData<T> call) {
   BASIN_SHARED(operands, Operands);
   const Conv2dShape& s = call.shape;
   const int64_t pixels = s.batch * s.height * s.width, taps = s.kernel_height * s.kernel_width;
@@ -210,13 +210,14 @@ int64_t tiles(int64_t size) {
 
 // Blocks: chunk of pixels; tile of output channels; tap and tile of input channels.
 template <class T>
-__global__ void backward_weights(Conv2dImplicitGemmBackwardWeights<T> call) {
+__global__ void backward_weights(ImplicitGemm<Conv2dBackwardWeights<T>> gemm) {
   BASIN_SHARED(operands, Operands);
+  const Conv2dBackwardWeights<T>& call = gemm.call;
   const Conv2dShape& s = call.shape;
   const int64_t taps = s.kernel_height * s.kernel_width, tap = blockIdx.z % taps;
   const int64_t first_k = int64_t{blockIdx.y} * kTile, first_c = blockIdx.z / taps * kTile;
-  const int64_t begin = int64_t{blockIdx.x} * call.kChunk;
-  const int64_t end = min(begin + call.kChunk, call.pixels());
+  const int64_t begin = int64_t{blockIdx.x} * gemm.kChunk;
+  const int64_t end = min(begin + gemm.kChunk, gemm.pixels());
   const AcrossDepth mine(thread_index());
   Products products;
   for (int64_t first = begin; first < end; first += kDepth) {
@@ -234,7 +235,7 @@ __global__ void backward_weights(Conv2dImplicitGemmBackwardWeights<T> call) {
     __syncthreads();
   }
   const int64_t column = first_c + threadIdx.x * kQuad;
-  float* partials = call.partials + blockIdx.x * s.w_size();
+  float* partials = static_cast<float*>(call.workspace) + blockIdx.x * s.w_size();
   for (int i = 0; i < kQuad; ++i) {
     const int64_t row = first_k + threadIdx.y * kQuad + i;
     float values[kQuad];
@@ -246,11 +247,13 @@ __global__ void backward_weights(Conv2dImplicitGemmBackwardWeights<T> call) {
 }
 
 template <class T>
-__global__ void add_chunks(Conv2dImplicitGemmBackwardWeights<T> call) {
-  const int64_t size = call.shape.w_size(), chunks = call.chunks();
+__global__ void add_chunks(ImplicitGemm<Conv2dBackwardWeights<T>> gemm) {
+  const Conv2dBackwardWeights<T>& call = gemm.call;
+  const float* partials = static_cast<const float*>(call.workspace);
+  const int64_t size = call.shape.w_size(), chunks = gemm.chunks();
   for_each_vector<1>(size, [&](int64_t i, int) {
     double sum = call.accumulate ? call.dw[i] : 0;
-    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += call.partials[chunk * size + i];
+    for (int64_t chunk = 0; chunk < chunks; ++chunk) sum += partials[chunk * size + i];
     call.dw[i] = static_cast<float>(sum);
   });
 }
@@ -260,38 +263,38 @@ unsigned count(int64_t blocks) {
 }
 
 template <class T>
-void launch_call(const Conv2dImplicitGemmForward<T>& call, StreamHandle stream) {
-  const Conv2dShape& s = call.shape;
+void launch_call(const ImplicitGemm<Conv2dForward<T>>& gemm, StreamHandle stream) {
+  const Conv2dShape& s = gemm.call.shape;
   const int64_t pixels = s.batch * s.out_height() * s.out_width();
   launch(forward<T>, dim3(count(tiles(pixels)), count(tiles(s.out_channels))), dim3(kSide, kSide),
-         0, stream, call);
+         0, stream, gemm.call);
 }
 
 template <class T>
-void launch_call(const Conv2dImplicitGemmBackwardData<T>& call, StreamHandle stream) {
-  const Conv2dShape& s = call.shape;
+void launch_call(const ImplicitGemm<Conv2dBackwardData<T>>& gemm, StreamHandle stream) {
+  const Conv2dShape& s = gemm.call.shape;
   const int64_t pixels = s.batch * s.height * s.width;
   launch(backward_data<T>, dim3(count(tiles(pixels)), count(tiles(s.in_channels))),
-         dim3(kSide, kSide), 0, stream, call);
+         dim3(kSide, kSide), 0, stream, gemm.call);
 }
 
 template <class T>
-void launch_call(const Conv2dImplicitGemmBackwardWeights<T>& call, StreamHandle stream) {
-  const Conv2dShape& s = call.shape;
+void launch_call(const ImplicitGemm<Conv2dBackwardWeights<T>>& gemm, StreamHandle stream) {
+  const Conv2dShape& s = gemm.call.shape;
   const int64_t taps = s.kernel_height * s.kernel_width;
-  const dim3 grid(count(call.chunks()), count(tiles(s.out_channels)),
+  const dim3 grid(count(gemm.chunks()), count(tiles(s.out_channels)),
                   count(taps * tiles(s.in_channels)));
-  launch(backward_weights<T>, grid, dim3(kSide, kSide), 0, stream, call);
-  launch(add_chunks<T>, blocks_for(s.w_size(), 1), kThreads, 0, stream, call);
+  launch(backward_weights<T>, grid, dim3(kSide, kSide), 0, stream, gemm);
+  launch(add_chunks<T>, blocks_for(s.w_size(), 1), kThreads, 0, stream, gemm);
 }
 
 }  // namespace
 
-BASIN_DEFINE_RUN(Conv2dImplicitGemmForward<float>)
-BASIN_DEFINE_RUN(Conv2dImplicitGemmForward<Bf16>)
-BASIN_DEFINE_RUN(Conv2dImplicitGemmBackwardData<float>)
-BASIN_DEFINE_RUN(Conv2dImplicitGemmBackwardData<Bf16>)
-BASIN_DEFINE_RUN(Conv2dImplicitGemmBackwardWeights<float>)
-BASIN_DEFINE_RUN(Conv2dImplicitGemmBackwardWeights<Bf16>)
+BASIN_DEFINE_RUN(ImplicitGemm<Conv2dForward<float>>)
+BASIN_DEFINE_RUN(ImplicitGemm<Conv2dForward<Bf16>>)
+BASIN_DEFINE_RUN(ImplicitGemm<Conv2dBackwardData<float>>)
+BASIN_DEFINE_RUN(ImplicitGemm<Conv2dBackwardData<Bf16>>)
+BASIN_DEFINE_RUN(ImplicitGemm<Conv2dBackwardWeights<float>>)
+BASIN_DEFINE_RUN(ImplicitGemm<Conv2dBackwardWeights<Bf16>>)
 
 }  // namespace basin

@@ -5,6 +5,7 @@
 // BASIN_DYNAMIC_SHARED(type, name) points to the shared memory that the launch asked for.
 // BASIN_DEVICE_CHECK(condition) stops the kernel where it is false.
 // launch(kernel, grid, block, shared_bytes, stream, arguments...) runs a kernel.
+// shared_memory_limit() is how much shared memory a block may have, in bytes.
 // BASIN_DEFINE_RUN(Call) makes cuda::run or emulated::run from launch_call(call, stream).
 #pragma once
 
@@ -37,6 +38,18 @@ struct SharedType {
   }
 
 namespace basin {
+
+// Of the current GPU: 227 KiB with compute capability 9.0, 163 KiB with 8.0.
+inline size_t shared_memory_limit() {
+  int device = 0, bytes = 0;
+  cudaError_t error = cudaGetDevice(&device);
+  if (error == cudaSuccess) {
+    error = cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  }
+  BASIN_CHECK(error == cudaSuccess,
+              "CUDA did not say how much shared memory a block has: ", cudaGetErrorString(error));
+  return static_cast<size_t>(bytes);
+}
 
 // Queues kernel<<<grid, block, shared_bytes, stream>>>(arguments...). Throws Error when CUDA does
 // not take it.

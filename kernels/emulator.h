@@ -267,6 +267,9 @@ T __ldg(const T* address) {
 }
 
 namespace basin {
+
+using emulator::shared_memory_limit;
+
 namespace emulator {
 
 // The number of blocks, and the line of the launch(...) that names it.

@@ -8,8 +8,13 @@
 
 namespace basin {
 
+// The sides of what 3x3 max pooling makes of an image.
+constexpr int64_t pooled_side(int64_t side) {
+  return (side - 1) / 2 + 1;
+}
+
 // y[n,p,q,c] = max over the 3x3 window at (2p-1, 2q-1); index holds the window position 0..8 of the
-// first maximum in row-major order (PyTorch's choice). Output sides: (side - 1) / 2 + 1.
+// first maximum in row-major order (PyTorch's choice).
 template <class T>
 struct MaxPoolForward {
   static constexpr const char* kName = "max_pool_forward";
@@ -17,8 +22,8 @@ struct MaxPoolForward {
   T* y;
   uint8_t* index;  // null: not wanted
   int64_t batch, height, width, channels;
-  constexpr int64_t out_height() const { return (height - 1) / 2 + 1; }
-  constexpr int64_t out_width() const { return (width - 1) / 2 + 1; }
+  constexpr int64_t out_height() const { return pooled_side(height); }
+  constexpr int64_t out_width() const { return pooled_side(width); }
   double flops() const {
     return 9.0 * static_cast<double>(batch * out_height() * out_width() * channels);
   }
@@ -39,8 +44,8 @@ struct MaxPoolBackward {
   T* dx;
   bool accumulate;
   int64_t batch, height, width, channels;
-  constexpr int64_t out_height() const { return (height - 1) / 2 + 1; }
-  constexpr int64_t out_width() const { return (width - 1) / 2 + 1; }
+  constexpr int64_t out_height() const { return pooled_side(height); }
+  constexpr int64_t out_width() const { return pooled_side(width); }
   double flops() const {
     return static_cast<double>(batch * out_height() * out_width() * channels);
   }

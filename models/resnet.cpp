@@ -58,8 +58,8 @@ Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& in
     const Block& block = blocks_[index - 1];
     const int64_t stride = plan_.blocks[index - 1].stride;
     const Tensor& x = input.value;
-    const Tensor identity =
-        block.downsample.conv ? unit(x, block.downsample, stride, {}, false) : x;
+    const Tensor shortcut =
+        block.downsample.conv ? conv2d(tape, x, block.downsample.conv, stride, 0) : x;
     // The stride sits on the 3x3 convolution: the second of a bottleneck, the first of a basic
     // block.
     const size_t strided = plan_.bottleneck ? 1 : 0, last = block.units.size() - 1;
@@ -67,7 +67,10 @@ Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& in
     for (size_t i = 0; i < last; ++i) {
       h = unit(h, block.units[i], i == strided ? stride : 1, {}, true);
     }
-    return {unit(h, block.units[last], 1, identity, true), {}};
+    if (!block.downsample.conv) return {unit(h, block.units[last], 1, shortcut, true), {}};
+    const Unit& end = block.units[last];
+    h = conv2d(tape, h, end.conv, 1, end.conv.shape()[1] / 2);
+    return {dual_batch_norm(tape, h, end.norm, shortcut, block.downsample.norm, mode), {}};
   }
   return {linear(tape, global_average_pool(tape, input.value), fc_weight_, fc_bias_), {}};
 }

@@ -158,8 +158,8 @@ void check_limits(const LaunchRequest& request) {
   BASIN_CHECK(grid.x <= 0x7FFFFFFFu && grid.y <= 65535 && grid.z <= 65535, where, "a grid of ",
               grid.x, "x", grid.y, "x", grid.z,
               " blocks; CUDA allows 2147483647 along x, and 65535 along y and z");
-  BASIN_CHECK(request.shared_bytes <= SharedMemory::kLimit, where, request.shared_bytes,
-              " bytes of dynamic shared memory; a block has ", SharedMemory::kLimit);
+  BASIN_CHECK(request.shared_bytes <= shared_memory_limit(), where, request.shared_bytes,
+              " bytes of dynamic shared memory; a block has ", shared_memory_limit());
 }
 
 }  // namespace
@@ -167,6 +167,9 @@ void check_limits(const LaunchRequest& request) {
 ScopedOptions::ScopedOptions(const Options& options) : before_(current_options) {
   BASIN_CHECK(options.workers >= 1 && options.workers <= 64, "workers must be in 1..64, got ",
               options.workers);
+  BASIN_CHECK(options.shared_memory >= 0 && options.shared_memory <= int64_t{SharedMemory::kLimit},
+              "a block's shared memory must be in 0..", SharedMemory::kLimit, " bytes, got ",
+              options.shared_memory);
   current_options = options;
 }
 
@@ -177,6 +180,10 @@ ScopedOptions::~ScopedOptions() {
 Statistics statistics() {
   const std::lock_guard lock(launching);
   return totals;
+}
+
+size_t shared_memory_limit() {
+  return static_cast<size_t>(current_options.shared_memory);
 }
 
 void run_launch(const LaunchRequest& request) {

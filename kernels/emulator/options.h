@@ -20,6 +20,9 @@ struct Options {
   Order order = Order::kLinear;
   uint64_t seed = 0;  // of kRandom and kGreedyWarps
   int workers = 2;    // threads of the host that run blocks, 1 to 64
+  // Bytes of shared memory that a block may have. That of compute capability 9.0 is the most; with
+  // less, kernels that choose by it take another way.
+  int64_t shared_memory = 227 * 1024;
   // CUDA lets a block's barrier go without threads that have ended, since compute capability 7.0.
   // It is nearly always an oversight, and an error here unless allowed.
   bool ended_threads_may_miss_barriers = false;

@@ -60,6 +60,9 @@ void before_atomic(const volatile void* address);
 void after_atomic(const volatile void* address);
 void fence(bool whole_device);
 
+// Bytes of shared memory that a block of the next launch of this thread may have.
+size_t shared_memory_limit();
+
 // One launch: calls invoke(arguments) as each CUDA thread.
 struct LaunchRequest {
   void (*invoke)(const void* arguments);

@@ -118,17 +118,25 @@ TEST_CASE("device: weight surgery and distances on the emulated device have the 
   }
 }
 
-TEST_CASE("device: Gram matrices on the emulated device") {
+TEST_CASE("device: Gram matrices and HSIC on the emulated device") {
   Stream cpu(Device::kCpu), emulated(Device::kEmulated);
   StepArena cpu_arena(kDeviceArenaLimit), arena(kLimit, Device::kEmulated);
   Tape cpu_tape(cpu, cpu_arena, false), tape(emulated, arena, false);
   const Tensor x = random_tensor({6, 3, 2, 7}, DType::kF32, 3);
   const Tensor there = tape.empty(x.shape(), DType::kF32);
   upload(x.data<float>(), there, emulated);
-  for (const auto gram : {image_gram, channel_gram}) {
-    const auto expected = gram(cpu_tape, x), actual = gram(tape, there);
+  const auto check = [](const std::vector<double>& actual, const std::vector<double>& expected) {
     REQUIRE(actual.size() == expected.size());
     for (size_t i = 0; i < expected.size(); ++i) CHECK(actual[i] == doctest::Approx(expected[i]));
+  };
+  check(channel_gram(tape, there), channel_gram(cpu_tape, x));
+  const Tensor gram = image_gram(tape, there), cpu_gram = image_gram(cpu_tape, x);
+  const std::vector<double> host = download<double>(cpu_gram, cpu);
+  check(download<double>(gram, emulated), host);
+  const HsicValues expected = unbiased_hsic(host, host, 6);
+  for (const HsicValues& actual :
+       {unbiased_hsic(tape, gram, gram), unbiased_hsic(cpu_tape, cpu_gram, cpu_gram)}) {
+    check({actual.kl, actual.kk, actual.ll}, {expected.kl, expected.kk, expected.ll});
   }
 }
 

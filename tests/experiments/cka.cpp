@@ -44,7 +44,7 @@ class Comparison {
   Values operator()(const Tensor& a, const Tensor& b) {
     Tape tape(session_->stream, session_->arena, false);
     FeatureSimilarity similarity;
-    similarity.add(feature_grams(tape, a), feature_grams(tape, b));
+    similarity.add(tape, feature_grams(tape, a), feature_grams(tape, b));
     return {similarity.cka(), similarity.aligned_cka()};
   }
 
@@ -100,7 +100,8 @@ double cka_of(const std::vector<std::vector<double>>& a,
               const std::vector<std::vector<double>>& b) {
   const auto k = gram(a), l = gram(b);
   const auto n = static_cast<int64_t>(a.size());
-  return unbiased_hsic(k, l, n) / std::sqrt(unbiased_hsic(k, k, n) * unbiased_hsic(l, l, n));
+  const HsicValues hsic = unbiased_hsic(k, l, n);
+  return hsic.kl / std::sqrt(hsic.kk * hsic.ll);
 }
 
 }  // namespace
@@ -110,23 +111,23 @@ TEST_CASE("HSIC: four examples by hand; diagonals and additive terms do not matt
   // (2 + 2*2/(3*2) - 2/2*2) / (4*1) = 1/6.
   std::vector<double> k(16, 0);
   k[1] = k[4] = 1;
-  CHECK(unbiased_hsic(k, k, 4) == doctest::Approx(1.0 / 6).epsilon(1e-14));
+  CHECK(unbiased_hsic(k, k, 4).kl == doctest::Approx(1.0 / 6).epsilon(1e-14));
   // L~ has the pair (2, 3): (0 + 4/6 - 0) / 4 = 1/6. In four examples the pairs (0, 1) and (2, 3)
   // are the same partition.
   std::vector<double> l(16, 0);
   l[11] = l[14] = 1;
-  CHECK(unbiased_hsic(k, l, 4) == doctest::Approx(1.0 / 6).epsilon(1e-14));
+  CHECK(unbiased_hsic(k, l, 4).kl == doctest::Approx(1.0 / 6).epsilon(1e-14));
   // The pair (0, 2): (0 + 4/6 - 2/2 * 1) / 4 = -1/12.
   std::vector<double> m(16, 0);
   m[2] = m[8] = 1;
-  CHECK(unbiased_hsic(k, m, 4) == doctest::Approx(-1.0 / 12).epsilon(1e-14));
+  CHECK(unbiased_hsic(k, m, 4).kl == doctest::Approx(-1.0 / 12).epsilon(1e-14));
 
   std::vector<double> shifted = k;
   for (size_t i = 0; i < 4; ++i) {
     for (size_t j = 0; j < 4; ++j) shifted[i * 4 + j] += 3.0 * static_cast<double>(i + j);
     shifted[i * 5] = 100;
   }
-  CHECK(unbiased_hsic(shifted, m, 4) == doctest::Approx(-1.0 / 12).epsilon(1e-12));
+  CHECK(unbiased_hsic(shifted, m, 4).kl == doctest::Approx(-1.0 / 12).epsilon(1e-12));
   CHECK(contains(error_of([&] { unbiased_hsic({1, 2, 2, 1}, {1, 2, 2, 1}, 2); }), "not for 2"));
 }
 
@@ -258,9 +259,10 @@ TEST_CASE("CKA: batches are drawn at random, and a last one below four is left o
   for (const auto& images : {first, second}) {
     const auto k = gram(tapped(*a, *set, images, "conv1", *session)),
                l = gram(tapped(*b, *set, images, "conv1", *session));
-    hsic[0] += unbiased_hsic(k, l, 10);
-    hsic[1] += unbiased_hsic(k, k, 10);
-    hsic[2] += unbiased_hsic(l, l, 10);
+    const HsicValues batch = unbiased_hsic(k, l, 10);
+    hsic[0] += batch.kl;
+    hsic[1] += batch.kk;
+    hsic[2] += batch.ll;
   }
   CHECK(std::abs(dropped.stages[0].cka - hsic[0] / std::sqrt(hsic[1] * hsic[2])) > 1e-4);
 }

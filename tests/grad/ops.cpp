@@ -160,6 +160,34 @@ TEST_CASE("gradient of batch_norm whose input is its residual too") {
                [&](Tape& tape) { return batch_norm(tape, x, norm, Mode::kTrain, x, false); });
 }
 
+TEST_CASE("gradient of dual_batch_norm, also of one tensor in both places") {
+  for (const Shape& shape : {Shape{2, 3, 3, 3}, Shape{1, 2, 5, 1}, Shape{3, 2, 1, 5}}) {
+    for (const bool same : {false, true}) {
+      const int64_t channels = shape[3];
+      Inputs inputs;
+      const Tensor x = inputs.add("x", shape), other = same ? x : inputs.add("shortcut", shape);
+      auto add_norm = [&](const std::string& name) {
+        return BatchNorm{inputs.add(name + "weight", {channels}),
+                         inputs.add(name + "bias", {channels}),
+                         inputs.add_buffer(name + "running_mean", {channels}),
+                         inputs.add_buffer(name + "running_var", {channels})};
+      };
+      const BatchNorm norm = add_norm(""), other_norm = add_norm("shortcut_");
+      inputs.allocate();
+      draw_away_from_zero(
+          inputs,
+          [&](Tape& tape) {
+            const Tensor shortcut = batch_norm(tape, other, other_norm, Mode::kTrain, {}, false);
+            return batch_norm(tape, x, norm, Mode::kTrain, shortcut, false);
+          },
+          0.03);
+      inputs.check("dual_batch_norm, " + shape.text(), [&](Tape& tape) {
+        return dual_batch_norm(tape, x, norm, other, other_norm, Mode::kTrain);
+      });
+    }
+  }
+}
+
 TEST_CASE("gradient of max_pool") {
   for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{2, 5, 4, 3}, Shape{1, 6, 7, 2}}) {
     Inputs inputs;

@@ -13,9 +13,9 @@ struct BatchShape {
   int64_t rows, channels;
   std::string text() const { return std::to_string(rows) + "x" + std::to_string(channels); }
 };
-const BatchShape kShapes[] = {{1, 1},     {1, 17},    {2, 3},    {9, 5},    {64, 16},
-                              {49, 17},   {128, 64},  {75, 65},  {33, 100}, {70, 1},
-                              {20000, 1}, {3001, 16}, {700, 65}, {257, 512}};
+const BatchShape kShapes[] = {{1, 1},     {1, 17},    {2, 3},    {9, 5},     {64, 16},
+                              {49, 17},   {128, 64},  {75, 65},  {33, 100},  {70, 1},
+                              {20000, 1}, {3001, 16}, {700, 65}, {257, 512}, {300, 5}};
 // Sums over these numbers of rows divide exactly.
 const BatchShape kExactShapes[] = {{1, 1}, {4, 17}, {16, 5}, {64, 65}, {64, 100}, {32, 1}, {2, 64}};
 
@@ -123,6 +123,73 @@ void check_forward(const BatchShape& s, Guarded<float>& x, Parameters& p, bool r
                      std::abs(normalised) + std::abs(p.bias[c]) + std::abs(r));
   }
   comparison.check("forward, " + s.text());
+}
+
+// Calls check() where all of a channel's rows fit on the chip, as `copies` or fewer slices of one
+// or two vectors of 16 bytes, or not: each is another way through the kernels.
+template <class Check>
+void in_every_memory(const BatchShape& s, int64_t copies, const Check& check) {
+  std::vector<int64_t> sizes = {kMostMemory, 0};
+  for (; copies > 0; --copies) sizes.push_back(s.rows * 16 * copies + kSliceSums);
+  for (const int64_t bytes : sizes) with_block_memory(bytes, check);
+}
+
+// Statistics and forward in one: the statistics against moments in double, y against the formula
+// with the statistics it was given.
+void check_train_forward(const BatchShape& s, Guarded<float>& x, Values values, int options,
+                         Comparison& means, Comparison& deviations, Comparison& elements) {
+  const bool relu = options & 1, running = options & 4;
+  const int64_t size = s.rows * s.channels;
+  Guarded<float> residual = filled<float>(options & 2 ? size : 0, values, 2), y(size);
+  Parameters p = parameters(s.channels, values);
+  Guarded<float> mean(s.channels), inverse_std(s.channels), running_mean(running ? s.channels : 0),
+      running_variance(running ? s.channels : 0);
+  std::fill_n(running_mean.data(), running_mean.size(), 2.0f);
+  std::fill_n(running_variance.data(), running_variance.size(), 3.0f);
+  BatchNormTrainForward<float> call{};
+  call.rows = s.rows;
+  call.channels = s.channels;
+  Guarded<double> partials(call.partials_size());
+  run_checked({&x, &residual, &p.weight, &p.bias},
+              {&y, &mean, &inverse_std, &running_mean, &running_variance, &partials}, [&] {
+                call = {x.data(),
+                        residual.or_null(),
+                        p.weight.data(),
+                        p.bias.data(),
+                        mean.data(),
+                        inverse_std.data(),
+                        running_mean.or_null(),
+                        running_variance.or_null(),
+                        y.data(),
+                        relu,
+                        kEpsilon,
+                        0.1,
+                        partials.data(),
+                        s.rows,
+                        s.channels};
+                device::run(call);
+              });
+  for (int64_t c = 0; c < s.channels; ++c) {
+    const Moments m = moments_of(x, s, c);
+    means.value(mean[c], m.mean, m.magnitude);
+    const double want = 1 / std::sqrt(m.variance + kEpsilon);
+    deviations.value(inverse_std[c], want, want / 2);
+    if (!running) continue;
+    const double unbiased = s.rows > 1 ? m.variance * double(s.rows) / double(s.rows - 1) : 0.0;
+    means.value(running_mean[c], 0.9 * 2 + 0.1 * m.mean, 0.9 * 2 + 0.1 * m.magnitude);
+    deviations.value(running_variance[c], 0.9 * 3 + 0.1 * unbiased, 0.9 * 3 + 0.1 * unbiased);
+  }
+  for (int64_t i = 0; i < size; ++i) {
+    const int64_t c = i % s.channels;
+    const double normalised = (double(x[i]) - mean[c]) * inverse_std[c] * double(p.weight[c]);
+    const double r = residual.size() > 0 ? residual[i] : 0, z = normalised + p.bias[c] + r;
+    elements.value(y[i], relu ? std::max(z, 0.0) : z,
+                   std::abs(normalised) + std::abs(p.bias[c]) + std::abs(r));
+  }
+  const std::string what = s.text() + ", options " + std::to_string(options);
+  means.check("training forward, mean, " + what);
+  deviations.check("training forward, deviation, " + what);
+  elements.check("training forward, " + what);
 }
 
 // `options`: 1 relu, 2 dx, 4 dresidual, 8 accumulate
@@ -274,6 +341,24 @@ TEST_CASE("batch norm forward is within the tolerance, also far from zero") {
   comparison.report("batch norm forward");
 }
 
+TEST_CASE("batch norm forward in training is statistics and forward in one") {
+  Comparison means(false), deviations(false), elements(false);
+  int options = 3;
+  for (const BatchShape& s : kShapes) {
+    if (too_large(s.rows * s.channels)) continue;
+    Guarded<float> x = filled<float>(s.rows * s.channels, Values::kNormal, 1);
+    Guarded<float> far = far_from_zero(s, 1000, 0.01f);
+    in_every_memory(s, 1, [&] {
+      check_train_forward(s, x, Values::kNormal, options, means, deviations, elements);
+      check_train_forward(s, far, Values::kNormal, 7 - options, means, deviations, elements);
+      options = (options + 3) % 8;
+    });
+  }
+  means.report("training forward, mean");
+  deviations.report("training forward, deviation");
+  elements.report("training forward");
+}
+
 TEST_CASE("batch norm backward is exact on small integers") {
   Comparison sums(true), elements(true);
   for (const BatchShape& s : kExactShapes) {
@@ -281,7 +366,8 @@ TEST_CASE("batch norm backward is exact on small integers") {
     Guarded<float> x = filled<float>(s.rows * s.channels, Values::kIntegers, 1);
     Parameters p = parameters(s.channels, Values::kIntegers);
     for (int options = 0; options < 16; ++options) {
-      check_backward(s, x, p, options, Values::kIntegers, sums, elements);
+      in_every_memory(s, options == 15 ? 2 : 0,
+                      [&] { check_backward(s, x, p, options, Values::kIntegers, sums, elements); });
     }
   }
 }
@@ -294,14 +380,15 @@ TEST_CASE("batch norm backward is within the tolerance, also far from zero") {
       Guarded<float> x = filled<float>(s.rows * s.channels, values, 1);
       Parameters p = parameters(s.channels, values);
       for (int options : {6, 7, 14, 15}) {
-        check_backward(s, x, p, options, values, sums, elements);
+        in_every_memory(s, options == 7 ? 2 : 0,
+                        [&] { check_backward(s, x, p, options, values, sums, elements); });
       }
       Guarded<float> far = far_from_zero(s, 1000, 0.01f);
       for (int64_t c = 0; c < s.channels; ++c) {
         p.mean[c] = 1000;
         p.inverse_std[c] = 100;
       }
-      check_backward(s, far, p, 7, values, sums, elements);
+      in_every_memory(s, 0, [&] { check_backward(s, far, p, 7, values, sums, elements); });
     }
   }
   sums.report("batch norm parameter gradients");

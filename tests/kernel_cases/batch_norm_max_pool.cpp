@@ -2,7 +2,6 @@
 // own oracles: the same maxima and places; gradients to rounding; and small integers by hand.
 #include "kernels/batch_norm_max_pool.h"
 
-#include "kernels/bf16.h"
 #include "kernels/pool.h"
 #include "tests/support/kernel_case.h"
 
@@ -23,13 +22,6 @@ struct Images {
 const Images kShapes[] = {{1, 1, 1, 1},  {1, 1, 1, 17},  {1, 2, 3, 3},    {2, 5, 7, 5},
                           {3, 8, 8, 16}, {1, 9, 4, 65},  {2, 16, 15, 64}, {1, 3, 3, 100},
                           {2, 1, 9, 3},  {1, 33, 17, 17}};
-
-template <class T>
-Guarded<T> stored(const Guarded<float>& numbers) {
-  Guarded<T> buffer(numbers.size());
-  for (int64_t i = 0; i < numbers.size(); ++i) buffer[i] = from_float<T>(numbers[i]);
-  return buffer;
-}
 
 // Parameters of the normalisation. Of whole numbers, all steps are exact.
 struct Parameters {

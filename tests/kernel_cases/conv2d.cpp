@@ -14,6 +14,7 @@
 #include "kernels/conv2d_winograd.h"
 #include "kernels/parallel.h"
 #include "kernels/random.h"
+#include "tests/support/conv2d_shape.h"
 
 namespace {
 
@@ -21,6 +22,7 @@ using basin::Conv2dBackwardData;
 using basin::Conv2dBackwardWeights;
 using basin::Conv2dForward;
 using basin::Conv2dShape;
+using basin::test::name;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr bool kSlim = true;  // the instrumented loops are slow: leave the largest layers out
@@ -107,13 +109,6 @@ const Conv2dShape kShapes[] = {
     {1, 7, 7, 2048, 512, 1, 1, 1, 0},
     {4, 7, 7, 512, 512, 3, 3, 1, 1},
 };
-
-std::string name(const Conv2dShape& s) {
-  return std::to_string(s.batch) + "x" + std::to_string(s.height) + "x" + std::to_string(s.width) +
-         "x" + std::to_string(s.in_channels) + " -> " + std::to_string(s.out_channels) + ", " +
-         std::to_string(s.kernel_height) + "x" + std::to_string(s.kernel_width) + "/" +
-         std::to_string(s.stride) + "+" + std::to_string(s.padding);
-}
 
 // 64-byte aligned values with sentinels before and after them.
 class Guarded {

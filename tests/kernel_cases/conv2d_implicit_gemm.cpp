@@ -2,7 +2,7 @@
 // networks with fewer pixels and channels.
 #include "kernels/conv2d_implicit_gemm.h"
 
-#include "kernels/bf16.h"
+#include "tests/support/conv2d_shape.h"
 #include "tests/support/kernel_case.h"
 
 using namespace basin;
@@ -39,21 +39,6 @@ const Conv2dShape kShapes[] = {
     {1, 7, 7, 32, 32, 3, 3, 2, 1},
     {1, 7, 7, 128, 96, 1, 1, 2, 0},
 };
-
-std::string name(const Conv2dShape& s) {
-  return std::to_string(s.batch) + "x" + std::to_string(s.height) + "x" + std::to_string(s.width) +
-         "x" + std::to_string(s.in_channels) + " -> " + std::to_string(s.out_channels) + ", " +
-         std::to_string(s.kernel_height) + "x" + std::to_string(s.kernel_width) + "/" +
-         std::to_string(s.stride) + "+" + std::to_string(s.padding);
-}
-
-template <class T>
-Guarded<T> stored(int64_t size, Values values, uint32_t seed) {
-  const Guarded<float> numbers = filled<float>(size, values, seed);
-  Guarded<T> buffer(size);
-  for (int64_t i = 0; i < size; ++i) buffer[i] = from_float<T>(numbers[i]);
-  return buffer;
-}
 
 // What the definition makes of the numbers, and of their absolute values.
 struct Oracle {
@@ -92,10 +77,13 @@ void compare(const Guarded<T>& got, const Guarded<T>& before, bool accumulate, c
 
 template <class T>
 void check_shape(const Conv2dShape& s, Values values, Comparison& comparison) {
-  Guarded<T> x = stored<T>(s.x_size(), values, 1), w = stored<T>(s.w_size(), values, 2);
-  Guarded<T> dy = stored<T>(s.y_size(), values, 3), y(s.y_size());
+  const auto numbers = [&](int64_t size, uint32_t seed) {
+    return stored<T>(filled<float>(size, values, seed));
+  };
+  Guarded<T> x = numbers(s.x_size(), 1), w = numbers(s.w_size(), 2);
+  Guarded<T> dy = numbers(s.y_size(), 3), y(s.y_size());
   run_checked({&x, &w}, {&y}, [&] {
-    device::run(Conv2dImplicitGemmForward<T>{s, x.data(), w.data(), y.data()});
+    device::run(ImplicitGemm<Conv2dForward<T>>{{s, x.data(), w.data(), y.data(), nullptr}});
   });
   const Oracle want_y =
       oracle(x, w, s.y_size(), [&](const double* a, const double* b, double* out) {
@@ -104,10 +92,11 @@ void check_shape(const Conv2dShape& s, Values values, Comparison& comparison) {
   compare(y, y, false, want_y, comparison, "forward, " + name(s));
 
   const bool accumulate = s.in_channels % 2 == 1;
-  Guarded<T> dx = accumulate ? stored<T>(s.x_size(), values, 4) : Guarded<T>(s.x_size());
+  Guarded<T> dx = accumulate ? numbers(s.x_size(), 4) : Guarded<T>(s.x_size());
   const Guarded<T> dx_before = dx;
   run_checked({&dy, &w}, {&dx}, [&] {
-    device::run(Conv2dImplicitGemmBackwardData<T>{s, dy.data(), w.data(), dx.data(), accumulate});
+    device::run(ImplicitGemm<Conv2dBackwardData<T>>{
+        {s, dy.data(), w.data(), dx.data(), accumulate, nullptr}});
   });
   const Oracle want_dx =
       oracle(dy, w, s.x_size(), [&](const double* a, const double* b, double* out) {
@@ -117,10 +106,11 @@ void check_shape(const Conv2dShape& s, Values values, Comparison& comparison) {
 
   Guarded<float> dw = output<float>(s.w_size(), accumulate, values, 5);
   const Guarded<float> dw_before = dw;
-  Conv2dImplicitGemmBackwardWeights<T> call{s, x.data(), dy.data(), dw.data(), accumulate, nullptr};
-  Guarded<float> partials(call.partials_size());
-  call.partials = partials.data();
-  run_checked({&x, &dy}, {&dw, &partials}, [&] { device::run(call); });
+  ImplicitGemm<Conv2dBackwardWeights<T>> gemm{
+      {s, x.data(), dy.data(), dw.data(), accumulate, nullptr}};
+  Guarded<float> partials(gemm.partials_size());
+  gemm.call.workspace = partials.data();
+  run_checked({&x, &dy}, {&dw, &partials}, [&] { device::run(gemm); });
   const Oracle want_dw =
       oracle(x, dy, s.w_size(), [&](const double* a, const double* b, double* out) {
         cpu::conv2d_backward_weights_naive(

@@ -25,6 +25,7 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
+#include "kernels/bf16.h"
 #include "kernels/parallel.h"
 #include "kernels/random.h"
 #if defined(BASIN_TEST_EMULATED)
@@ -75,17 +76,18 @@ struct GuardedBytes {
     return std::all_of(bytes.begin(), bytes.begin() + kGuard, is_sentinel) &&
            std::all_of(bytes.end() - kGuard, bytes.end(), is_sentinel);
   }
-  // Under AddressSanitizer, reading the sentinels is an error, too, as long as this exists.
+  // Under AddressSanitizer, reading the sentinels is an error, too, as long as this exists. Not for
+  // a GPU: what runs there is not instrumented, and the buffers are copied to it as a whole.
   class Closed {
    public:
     explicit Closed([[maybe_unused]] const GuardedBytes& buffer) : buffer_(buffer) {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) && !defined(BASIN_TEST_CUDA)
       ASAN_POISON_MEMORY_REGION(buffer.bytes.data(), kGuard);
       ASAN_POISON_MEMORY_REGION(buffer.bytes.data() + buffer.bytes.size() - kGuard, kGuard);
 #endif
     }
     ~Closed() {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) && !defined(BASIN_TEST_CUDA)
       ASAN_UNPOISON_MEMORY_REGION(buffer_.bytes.data(), buffer_.bytes.size());
 #endif
     }
@@ -156,10 +158,38 @@ Guarded<T> filled(int64_t size, Values values, uint32_t seed) {
   return buffer;
 }
 
+// The same numbers, rounded to T.
+template <class T>
+Guarded<T> stored(const Guarded<float>& numbers) {
+  Guarded<T> buffer(numbers.size());
+  for (int64_t i = 0; i < numbers.size(); ++i) buffer[i] = from_float<T>(numbers[i]);
+  return buffer;
+}
+
 // An output: filled with start values when `accumulate`, else with NaN.
 template <class T>
 Guarded<T> output(int64_t size, bool accumulate, Values values, uint32_t seed) {
   return accumulate ? filled<T>(size, values, seed) : Guarded<T>(size);
+}
+
+#ifdef BASIN_TEST_EMULATED
+// Bytes of shared memory that a block has in the runs of in_every_way().
+inline int64_t block_memory = emulator::Options().shared_memory;
+#endif
+
+// Calls body() where a block has `bytes` of shared memory, or all that there is. Only the emulator
+// can have less: elsewhere body() runs when `bytes` is kMostMemory.
+constexpr int64_t kMostMemory = int64_t{1} << 40;
+template <class Body>
+void with_block_memory(int64_t bytes, const Body& body) {
+#ifdef BASIN_TEST_EMULATED
+  const int64_t before = block_memory;
+  block_memory = std::min(bytes, before);
+  body();
+  block_memory = before;
+#else
+  if (bytes == kMostMemory) body();
+#endif
 }
 
 // Calls run(what) once for each way of running that must not change a bit of the result: the CPU
@@ -175,7 +205,9 @@ void in_every_way(const Run& run) {
   gpu_runs->capture = false;
 #elif defined(BASIN_TEST_EMULATED)
   for (const Schedule& schedule : kernel_schedules()) {
-    const emulator::ScopedOptions scope(schedule.options);
+    emulator::Options options = schedule.options;
+    options.shared_memory = block_memory;
+    const emulator::ScopedOptions scope(options);
     run(schedule.name);
   }
 #else
