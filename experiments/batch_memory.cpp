@@ -11,13 +11,19 @@ BatchMemory::BatchMemory(const data::Dataset& dataset, int64_t batch_size, Strea
       width_(dataset.width()),
       classes_(dataset.classes()),
       images_(allocate_state(batch_size * height_ * width_ * 3 * 4, stream)),
-      targets_(allocate_state(batch_size * classes_ * 4, stream)) {}
+      targets_(allocate_state(batch_size * classes_ * 4, stream)),
+      labels_(allocate_state(batch_size * 4, stream)) {}
 
 BatchTensors BatchMemory::fill(const data::Batch& batch) const {
-  const BatchTensors tensors{Tensor(images_, {batch.size, height_, width_, 3}, DType::kF32),
-                             Tensor(targets_, {batch.size, classes_}, DType::kF32)};
+  BatchTensors tensors{Tensor(images_, {batch.size, height_, width_, 3}, DType::kF32),
+                       Tensor(targets_, {batch.size, classes_}, DType::kF32),
+                       {}};
   upload(batch.images, tensors.images, stream_);
   upload(batch.targets, tensors.targets, stream_);
+  if (!batch.labels.empty()) {
+    tensors.labels = Tensor(labels_, {batch.size}, DType::kI32);
+    upload(batch.labels.data(), tensors.labels, stream_);
+  }
   return tensors;
 }
 

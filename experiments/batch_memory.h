@@ -7,9 +7,10 @@
 
 namespace basin {
 
-// Images, normalised [N,H,W,3], and targets [N,classes].
+// Images, normalised [N,H,W,3], targets [N,classes], and the class of each image, i32 [N], before
+// mixup; empty for multi-label sets.
 struct BatchTensors {
-  Tensor images, targets;
+  Tensor images, targets, labels;
 };
 
 // Room for one batch of up to `batch_size` images, at the same addresses every time.
@@ -22,7 +23,7 @@ class BatchMemory {
  private:
   Stream& stream_;
   int64_t height_, width_, classes_;
-  std::shared_ptr<Storage> images_, targets_;
+  std::shared_ptr<Storage> images_, targets_, labels_;
 };
 
 }  // namespace basin

@@ -118,12 +118,15 @@ double Progress::seconds_left() const {
   return std::max(0.0, (total_ - done_) * seconds / worked);
 }
 
+bool Progress::due() const {
+  const std::chrono::duration<double> since = std::chrono::steady_clock::now() - last_print_;
+  return since.count() >= (isatty(STDERR_FILENO) ? 0.25 : 30.0);
+}
+
 void Progress::print(bool force) {
-  const auto now = std::chrono::steady_clock::now();
+  if (!force && !due()) return;
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  const double since = std::chrono::duration<double>(now - last_print_).count();
-  if (!force && since < (terminal ? 0.25 : 30.0)) return;
-  last_print_ = now;
+  last_print_ = std::chrono::steady_clock::now();
   const double left = seconds_left();
   const std::string text =
       fmt::format("{:3.0f} % {}{}", total_ > 0 ? 100 * std::min(1.0, done_ / total_) : 100.0,

@@ -61,6 +61,8 @@ class Progress {
   void set_title(const std::string& title) { title_ = title; }
   // `amount` of `total` more is done.
   void advance(double amount);
+  // Whether advance() would print now: for a title that takes work.
+  bool due() const;
   // The same for work that a former call of the program did: counts, but not towards the pace.
   void skip(double amount);
   void finish();

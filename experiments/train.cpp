@@ -12,7 +12,7 @@
 #include "engine/captured_step.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
-#include "engine/transfer.h"
+#include "engine/loss_sum.h"
 #include "experiments/batch_memory.h"
 #include "experiments/csv.h"
 #include "experiments/evaluate.h"
@@ -30,6 +30,9 @@ constexpr int64_t kHeldOutEvery = 10;
 
 // No network comes back from a loss beyond it.
 constexpr double kDivergedLoss = 1e6;
+
+// How often in an epoch a device is asked for its losses: each time the host waits for it.
+constexpr int64_t kLossReadings = 8;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -90,7 +93,10 @@ class Trainer {
  public:
   // Loads all that the run needs, and changes nothing on disk.
   Trainer(const TrainOptions& options, RunStatus status, Session& session)
-      : options_(options), session_(session), splits_(session.load(options.data)) {
+      : options_(options),
+        session_(session),
+        splits_(session.load(options.data)),
+        sums_(session.stream, kDivergedLoss) {
     BASIN_CHECK(options.epochs >= 1, "--epochs must be at least 1, got ", options.epochs);
     BASIN_CHECK(options.test_every >= 1, "--test-every must be at least 1, got ",
                 options.test_every);
@@ -119,8 +125,7 @@ class Trainer {
                                              data::with_workers(loader, *splits_.train, threads()));
     memory_ = std::make_unique<BatchMemory>(*splits_.train, loader.batch_size, session.stream);
     full_step_ = std::make_unique<CapturedStep>(
-        session.stream, session.arena, [this] { queue_step(full_batch_, full_results_); },
-        session.capture_steps);
+        session.stream, session.arena, [this] { queue_step(full_batch_); }, session.capture_steps);
     resumed_ = status == RunStatus::kUnfinished && fs::exists(resume_path());
     resumed_ ? load_resume() : load_start();
   }
@@ -221,9 +226,16 @@ class Trainer {
   void run_epoch() {
     const double rate = options_.schedule.learning_rate(position_.epoch);
     loader_->start_epoch(position_.epoch, position_.batch);
+    sums_.write({position_.loss_sum, static_cast<int64_t>(position_.correct),
+                 static_cast<int64_t>(position_.images), position_.batch, 0, 0});
+    // The CPU has nothing to wait for.
+    const int64_t batches_a_reading =
+        session_.stream.device() == Device::kCpu ? 1 : loader_->batches_per_epoch() / kLossReadings + 1;
+    show_progress();
     auto start = Clock::now();
     while (const data::Batch* batch = loader_->next()) {
       if (interruption_requested()) {
+        read_losses();
         position_.seconds += seconds_since(start);
         save_resume();
         session_.log.message("interrupted: saved " + options_.out.string() +
@@ -232,12 +244,15 @@ class Trainer {
       }
       train_step(*batch, rate);
       ++position_.batch;
-      progress_->set_title(fmt::format("{} epoch {}/{}, loss {:.3f}",
-                                       options_.out.filename().string(), position_.epoch + 1,
-                                       options_.epochs, position_.loss_sum / position_.images));
+      if (progress_->due() || position_.batch % batches_a_reading == 0) {
+        read_losses();
+        show_progress();
+      }
       progress_->advance(3.0 * static_cast<double>(batch->size));
     }
+    read_losses();
     position_.seconds += seconds_since(start);
+    show_progress();
     if (interruption_requested()) {
       save_resume();
       throw Interrupted();
@@ -253,51 +268,48 @@ class Trainer {
     finish_epoch(row);
   }
 
-  // What the host reads of a step.
-  struct StepResults {
-    Tensor loss, predictions;  // predictions empty for multi-label sets
-  };
+  void show_progress() {
+    progress_->set_title(fmt::format(
+        "{} epoch {}/{}{}", options_.out.filename().string(), position_.epoch + 1, options_.epochs,
+        position_.images > 0 ? fmt::format(", loss {:.3f}", position_.loss_sum / position_.images)
+                             : ""));
+  }
+
+  // Takes the sums of the running epoch over from the device, which it waits for.
+  void read_losses() {
+    const LossSums sums = sums_.read();
+    BASIN_CHECK(sums.diverged_batch == 0, options_.out.string(), ": the loss is ",
+                sums.diverged_loss, " in epoch ", position_.epoch + 1, ", batch ",
+                sums.diverged_batch, ": training diverged. Lower --lr");
+    position_.loss_sum = sums.loss;
+    position_.correct = static_cast<double>(sums.correct);
+    position_.images = static_cast<double>(sums.images);
+  }
 
   // Queues forward, backward and update, with the rate that sgd_ has.
-  void queue_step(const BatchTensors& batch, StepResults& results) {
-    results = {};  // their memory is taken anew
+  void queue_step(const BatchTensors& batch) {
     network_->state().begin_step();
     Tape tape(session_.stream, session_.arena, true);
     const Tensor logits = network_->forward(tape, batch.images, Mode::kTrain);
-    if (splits_.train->multi_label()) {
-      results.loss = sigmoid_cross_entropy(tape, logits, batch.targets);
-    } else {
-      results.loss = softmax_cross_entropy(tape, logits, batch.targets);
-      results.predictions = arg_max(tape, logits);
-    }
-    tape.backward(results.loss);
+    Tensor predictions;
+    const Tensor loss =
+        splits_.train->multi_label()
+            ? sigmoid_cross_entropy(tape, logits, batch.targets)
+            : softmax_cross_entropy(tape, logits, batch.targets, &predictions);
+    sums_.add(loss, predictions, batch.labels, batch.images.shape()[0]);
+    tape.backward(loss);
     sgd_->step();
   }
 
   void train_step(const data::Batch& batch, double rate) {
     const BatchTensors tensors = memory_->fill(batch);
     sgd_->set_learning_rate(rate);
-    StepResults of_partial_batch;
-    const bool full = batch.size == loader_->options().batch_size;
-    if (full) {
+    if (batch.size == loader_->options().batch_size) {
       full_batch_ = tensors;  // at the addresses of every full batch
       full_step_->run();
     } else {
-      queue_step(tensors, of_partial_batch);
+      queue_step(tensors);
     }
-    const StepResults& results = full ? full_results_ : of_partial_batch;
-    const double value = download<float>(results.loss, session_.stream)[0];
-    BASIN_CHECK(std::abs(value) <= kDivergedLoss, options_.out.string(), ": the loss is ", value,
-                " in epoch ", position_.epoch + 1, ", batch ", position_.batch + 1,
-                ": training diverged. Lower --lr");
-    if (results.predictions) {
-      const auto predictions = download<int32_t>(results.predictions, session_.stream);
-      for (size_t i = 0; i < predictions.size(); ++i) {
-        position_.correct += predictions[i] == batch.labels[i];
-      }
-    }
-    position_.loss_sum += value * static_cast<double>(batch.size);
-    position_.images += static_cast<double>(batch.size);
   }
 
   // Evaluates, then writes the epoch's files; the resume checkpoint last, so that a kill at any
@@ -411,7 +423,7 @@ class Trainer {
   std::unique_ptr<data::Loader> loader_;
   std::unique_ptr<BatchMemory> memory_;
   BatchTensors full_batch_;
-  StepResults full_results_;
+  LossSum sums_;  // of the running epoch
   std::unique_ptr<CapturedStep> full_step_;
   Progress* progress_ = nullptr;
   bool resumed_ = false;

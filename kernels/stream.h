@@ -75,6 +75,8 @@ class Stream {
   void zero(void* to, int64_t bytes);
   // Waits for everything queued so far.
   void synchronize();
+  // How often the host has waited: calls of copy_to_host() and synchronize().
+  int64_t waits() const { return waits_; }
 
   // Between the two, calls and copies inside device memory are recorded and not run; copies from or
   // to the host and waiting throw Error. Not on the CPU.
@@ -97,6 +99,7 @@ class Stream {
   void check_not_capturing(const char* what) const;
 
   Device device_;
+  int64_t waits_ = 0;
   std::unique_ptr<Resources> resources_;
 };
 
