@@ -13,7 +13,8 @@ void LossSum::add(const Tensor& loss, const Tensor& predictions, const Tensor& e
   BASIN_CHECK(!predictions || (predictions.size() == rows && expected && expected.size() == rows),
               "of ", rows, " images there must be as many predictions and classes");
   run(AddLoss{loss.data<float>(), predictions.data_or_null<int32_t>(),
-              expected.data_or_null<int32_t>(), static_cast<LossSums*>(sums_->data()), limit_, rows},
+              expected.data_or_null<int32_t>(), static_cast<LossSums*>(sums_->data()), limit_,
+              rows},
       *stream_);
 }
 

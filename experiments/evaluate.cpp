@@ -39,9 +39,9 @@ void EvaluationSum::add(Tape& tape, const Tensor& logits, const EvaluationBatch&
   const int64_t rows = batch.images.shape()[0];
   if (!rows_) rows_ = allocate_state(size_ * (multi_label_ ? classes_ : 1) * 4, *stream_);
   Tensor predictions;
-  const Tensor loss =
-      multi_label_ ? sigmoid_cross_entropy(tape, logits, batch.targets)
-                   : softmax_cross_entropy(tape, logits, batch.targets, &predictions);
+  const Tensor loss = multi_label_
+                          ? sigmoid_cross_entropy(tape, logits, batch.targets)
+                          : softmax_cross_entropy(tape, logits, batch.targets, &predictions);
   sums_.add(loss, predictions, batch.labels, rows);
   if (multi_label_) {
     stream_->copy(static_cast<float*>(rows_->data()) + added_ * classes_, logits.data<float>(),
@@ -65,7 +65,8 @@ void EvaluationSum::read() {
   const int64_t fresh = added_ - read_;
   if (multi_label_) {
     std::vector<float> logits(static_cast<size_t>(fresh * classes_));
-    stream_->copy_to_host(logits.data(), static_cast<const float*>(rows_->data()) + read_ * classes_,
+    stream_->copy_to_host(logits.data(),
+                          static_cast<const float*>(rows_->data()) + read_ * classes_,
                           fresh * classes_ * 4);
     for (size_t i = 0; i < logits.size(); ++i) {
       std::vector<float>& scores = scores_[i % scores_.size()];

@@ -229,8 +229,9 @@ class Trainer {
     sums_.write({position_.loss_sum, static_cast<int64_t>(position_.correct),
                  static_cast<int64_t>(position_.images), position_.batch, 0, 0});
     // The CPU has nothing to wait for.
-    const int64_t batches_a_reading =
-        session_.stream.device() == Device::kCpu ? 1 : loader_->batches_per_epoch() / kLossReadings + 1;
+    const int64_t batches_a_reading = session_.stream.device() == Device::kCpu
+                                          ? 1
+                                          : loader_->batches_per_epoch() / kLossReadings + 1;
     show_progress();
     auto start = Clock::now();
     while (const data::Batch* batch = loader_->next()) {
@@ -292,10 +293,9 @@ class Trainer {
     Tape tape(session_.stream, session_.arena, true);
     const Tensor logits = network_->forward(tape, batch.images, Mode::kTrain);
     Tensor predictions;
-    const Tensor loss =
-        splits_.train->multi_label()
-            ? sigmoid_cross_entropy(tape, logits, batch.targets)
-            : softmax_cross_entropy(tape, logits, batch.targets, &predictions);
+    const Tensor loss = splits_.train->multi_label()
+                            ? sigmoid_cross_entropy(tape, logits, batch.targets)
+                            : softmax_cross_entropy(tape, logits, batch.targets, &predictions);
     sums_.add(loss, predictions, batch.labels, batch.images.shape()[0]);
     tape.backward(loss);
     sgd_->step();
