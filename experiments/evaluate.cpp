@@ -122,44 +122,46 @@ EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
   options.shuffle = options.augment = options.drop_last = false;
   options.mixup_alpha = 0;
   options.batch_size = std::min(options.batch_size, dataset_->size());
-  const bool keep = dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
-  loader_ =
-      std::make_unique<data::Loader>(dataset_, data::with_workers(options, *dataset_, threads()));
+  const bool keep = session.stream.device() == Device::kCpu &&
+                    dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
   if (!keep) {
-    memory_ = std::make_unique<BatchMemory>(*dataset_, options.batch_size, session.stream);
+    feed_ = std::make_unique<data::BatchFeed>(dataset_, options, session.stream, session.resident);
     return;
   }
-  loader_->start_epoch(0);
-  while (const data::Batch* batch = loader_->next()) {
+  data::Loader loader(dataset_, data::with_workers(options, *dataset_, threads()));
+  loader.start_epoch(0);
+  while (const data::Batch* batch = loader.next()) {
     check_interruption();
-    kept_.push_back(stage(*batch, BatchMemory(*dataset_, batch->size, session.stream)));
+    const data::BatchMemory memory(*dataset_, batch->size, session.stream);
+    kept_.push_back(stage(memory.fill(*batch, session.stream), *batch));
   }
-  loader_.reset();
 }
 
-EvaluationBatch EvaluationSet::stage(const data::Batch& batch, const BatchMemory& memory) {
-  const BatchTensors tensors = memory.fill(batch);
+EvaluationBatch EvaluationSet::stage(const data::BatchTensors& tensors,
+                                     const data::Batch& drawn) const {
   EvaluationBatch staged{tensors.images, tensors.targets, tensors.labels, {}};
   if (multi_label()) {
-    for (int64_t i = 0; i < batch.size * dataset_->classes(); ++i) {
-      staged.positives.push_back(batch.targets[i] > 0.5f);
+    std::vector<float> row(static_cast<size_t>(dataset_->classes()));
+    for (const int64_t index : drawn.indices) {
+      dataset_->target(index, row.data());
+      for (const float target : row) staged.positives.push_back(target > 0.5f);
     }
   }
   return staged;
 }
 
 void EvaluationSet::for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit) {
-  if (!loader_) {
+  if (!feed_) {
     for (const EvaluationBatch& batch : kept_) {
       check_interruption();
       if (!visit(batch)) return;
     }
     return;
   }
-  loader_->start_epoch(0);
-  while (const data::Batch* batch = loader_->next()) {
+  feed_->start_epoch(0);
+  while (const data::BatchTensors* batch = feed_->next()) {
     check_interruption();
-    if (!visit(stage(*batch, *memory_))) return;
+    if (!visit(stage(*batch, feed_->drawn()))) return;
   }
 }
 

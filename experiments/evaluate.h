@@ -6,9 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "data/loader.h"
+#include "data/batch_feed.h"
 #include "engine/loss_sum.h"
-#include "experiments/batch_memory.h"
 #include "experiments/session.h"
 #include "models/network.h"
 
@@ -72,11 +71,12 @@ class EvaluationSum {
   std::vector<std::vector<uint8_t>> positives_;
 };
 
-// A data set prepared for many evaluations: its normalised batches are kept in memory when they fit
-// in 2 GiB, else they are made anew for each evaluation.
+// A data set prepared for many evaluations: on the CPU its normalised batches are kept in memory
+// when they fit in 2 GiB; else they are made anew for each evaluation, on other devices from bytes
+// that stay there where they fit.
 class EvaluationSet {
  public:
-  // `options`: batch size, workers and shuffles count; order, augmentation and mixup are off.
+  // `options`: batch size and shuffles count; order, augmentation and mixup are off.
   EvaluationSet(std::shared_ptr<const data::Dataset> dataset, data::LoaderOptions options,
                 Session& session);
 
@@ -89,12 +89,11 @@ class EvaluationSet {
   void for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit);
 
  private:
-  EvaluationBatch stage(const data::Batch& batch, const BatchMemory& memory);
+  EvaluationBatch stage(const data::BatchTensors& tensors, const data::Batch& drawn) const;
 
   std::shared_ptr<const data::Dataset> dataset_;
   Session& session_;
-  std::unique_ptr<data::Loader> loader_;  // null once all batches are kept
-  std::unique_ptr<BatchMemory> memory_;   // of the batch that is made anew
+  std::unique_ptr<data::BatchFeed> feed_;  // null where all batches are kept
   std::vector<EvaluationBatch> kept_;
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 
 #include "kernels/check.h"
@@ -143,6 +144,20 @@ void Progress::print(bool force) {
 
 void Progress::finish() {
   log_.clear_line();
+}
+
+std::string default_plan_file() {
+  namespace fs = std::filesystem;
+  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+  fs::path folder;
+  if (cache && fs::path(cache).is_absolute()) {
+    folder = cache;
+  } else if (home && *home) {
+    folder = fs::path(home) / ".cache";
+  } else {
+    return "";
+  }
+  return (folder / "basin" / "convolutions.plan").string();
 }
 
 data::DataSplits Session::load(const data::DataOptions& options) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/resident_images.h"
 #include "engine/arena.h"
 #include "kernels/stream.h"
 
@@ -81,6 +82,11 @@ class Progress {
 // "3 min 20 s"
 std::string duration_text(double seconds);
 
+// Where the program keeps its choice of convolution algorithms unless it is told another place:
+// basin/convolutions.plan in the user's folder for caches, $XDG_CACHE_HOME or ~/.cache; empty where
+// there is neither.
+std::string default_plan_file();
+
 struct Session {
   // Works on `device`, from now on; before anything is made on the stream or the arena.
   void use(Device device, const StreamOptions& options = {}) {
@@ -98,6 +104,7 @@ struct Session {
   data::DataSplits load(const data::DataOptions& options);
   std::vector<std::pair<data::DataOptions, data::DataSplits>> loaded = {};
   bool capture_steps = true;  // training steps as one graph, where the device has such
+  data::ResidentImages resident = data::ResidentImages();  // on devices other than the CPU
 };
 
 }  // namespace basin

@@ -7,13 +7,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "data/loader.h"
+#include "data/batch_feed.h"
 #include "data/subset.h"
 #include "engine/captured_step.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
 #include "engine/loss_sum.h"
-#include "experiments/batch_memory.h"
 #include "experiments/csv.h"
 #include "experiments/evaluate.h"
 #include "kernels/parallel.h"
@@ -121,9 +120,8 @@ class Trainer {
     loader.shuffle = true;
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);
-    loader_ = std::make_unique<data::Loader>(splits_.train,
-                                             data::with_workers(loader, *splits_.train, threads()));
-    memory_ = std::make_unique<BatchMemory>(*splits_.train, loader.batch_size, session.stream);
+    feed_ =
+        std::make_unique<data::BatchFeed>(splits_.train, loader, session.stream, session.resident);
     full_step_ = std::make_unique<CapturedStep>(
         session.stream, session.arena, [this] { queue_step(full_batch_); }, session.capture_steps);
     resumed_ = status == RunStatus::kUnfinished && fs::exists(resume_path());
@@ -143,7 +141,7 @@ class Trainer {
     }
     progress_ = own ? own.get() : session_.progress.get();
     progress_->skip(cost(0, position_.epoch) +
-                    3.0 * static_cast<double>(position_.batch * loader_->options().batch_size));
+                    3.0 * static_cast<double>(position_.batch * feed_->options().batch_size));
     while (position_.epoch < options_.epochs) run_epoch();
     progress_->finish();
     write_result();
@@ -225,16 +223,16 @@ class Trainer {
 
   void run_epoch() {
     const double rate = options_.schedule.learning_rate(position_.epoch);
-    loader_->start_epoch(position_.epoch, position_.batch);
+    feed_->start_epoch(position_.epoch, position_.batch);
     sums_.write({position_.loss_sum, static_cast<int64_t>(position_.correct),
                  static_cast<int64_t>(position_.images), position_.batch, 0, 0});
     // The CPU has nothing to wait for.
     const int64_t batches_a_reading = session_.stream.device() == Device::kCpu
                                           ? 1
-                                          : loader_->batches_per_epoch() / kLossReadings + 1;
+                                          : feed_->batches_per_epoch() / kLossReadings + 1;
     show_progress();
     auto start = Clock::now();
-    while (const data::Batch* batch = loader_->next()) {
+    while (const data::BatchTensors* batch = feed_->next()) {
       if (interruption_requested()) {
         read_losses();
         position_.seconds += seconds_since(start);
@@ -249,7 +247,7 @@ class Trainer {
         read_losses();
         show_progress();
       }
-      progress_->advance(3.0 * static_cast<double>(batch->size));
+      progress_->advance(3.0 * static_cast<double>(batch->images.shape()[0]));
     }
     read_losses();
     position_.seconds += seconds_since(start);
@@ -288,7 +286,7 @@ class Trainer {
   }
 
   // Queues forward, backward and update, with the rate that sgd_ has.
-  void queue_step(const BatchTensors& batch) {
+  void queue_step(const data::BatchTensors& batch) {
     network_->state().begin_step();
     Tape tape(session_.stream, session_.arena, true);
     const Tensor logits = network_->forward(tape, batch.images, Mode::kTrain);
@@ -301,14 +299,13 @@ class Trainer {
     sgd_->step();
   }
 
-  void train_step(const data::Batch& batch, double rate) {
-    const BatchTensors tensors = memory_->fill(batch);
+  void train_step(const data::BatchTensors& batch, double rate) {
     sgd_->set_learning_rate(rate);
-    if (batch.size == loader_->options().batch_size) {
-      full_batch_ = tensors;  // at the addresses of every full batch
+    if (batch.images.shape()[0] == feed_->options().batch_size) {
+      full_batch_ = batch;  // at the addresses of every full batch
       full_step_->run();
     } else {
-      queue_step(tensors);
+      queue_step(batch);
     }
   }
 
@@ -420,9 +417,8 @@ class Trainer {
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<EvaluationSet> test_, train_eval_;
   std::unique_ptr<EvaluationSet> validation_;  // null: the best checkpoint is chosen on test_
-  std::unique_ptr<data::Loader> loader_;
-  std::unique_ptr<BatchMemory> memory_;
-  BatchTensors full_batch_;
+  std::unique_ptr<data::BatchFeed> feed_;
+  data::BatchTensors full_batch_;
   LossSum sums_;  // of the running epoch
   std::unique_ptr<CapturedStep> full_step_;
   Progress* progress_ = nullptr;

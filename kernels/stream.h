@@ -29,6 +29,14 @@ Device device_named(const std::string& name);
 // Of "cuda", what GPU it is, with its memory, driver and CUDA; of the others what they are.
 std::string describe(Device device);
 
+// Bytes of a device's memory that this process holds, and the most it has held; without what
+// libraries take, and take for a moment to choose algorithms. On the CPU and the emulated device
+// addresses that are only reserved count, too.
+struct MemoryUse {
+  int64_t now = 0, peak = 0;
+};
+MemoryUse memory_use(Device device);
+
 struct CallDescription;  // kernels/call_description.h
 
 // Told of every call that runs: a profile, a trace. Null in ordinary runs.

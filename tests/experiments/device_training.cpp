@@ -1,6 +1,9 @@
-// Training on the emulated device: how often the host waits, and what a diverged loss says.
+// Training on the emulated device: how often the host waits, what a diverged loss says, and that it
+// does not matter where the images lie.
 #include <doctest/doctest.h>
 
+#include "data/batch_feed.h"
+#include "engine/transfer.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
@@ -41,4 +44,48 @@ TEST_CASE("device training: a loss beyond all bounds ends it, with the number of
     CHECK(contains(error, "in epoch 1, batch 2: training diverged"));
     CHECK(contains(error, "--lr"));
   }
+}
+
+TEST_CASE("device training: the same bits with the set's bytes on the device and with batches") {
+  const TemporaryFolder folder;
+  write_tiny_data(folder.path / "data", 40, 12, 3);
+  for (const bool resident : {true, false}) {
+    const auto session = small_session(Device::kEmulated);
+    if (!resident) session->resident = data::ResidentImages(0);
+    TrainOptions options = tiny_options(folder.path / "data", folder.path / concat(resident));
+    train(options, *session);
+  }
+  check_same_run(folder.path / "1", folder.path / "0");
+}
+
+TEST_CASE("device training: batches made on the device lose what the loader's do") {
+  const auto set = tiny_set(20, 8, 3);
+  data::LoaderOptions options;
+  options.batch_size = 6;
+  options.shuffle = options.augment = true;
+  std::vector<float> losses[2];
+  for (const bool from_bytes : {false, true}) {
+    const auto session = small_session(Device::kEmulated);
+    Stream& stream = session->stream;
+    const auto network = small_network("fixup_resnet8", stream);
+    network->initialize(1);
+    Sgd sgd(network->state(), {}, reference_sgd_rule);
+    data::BatchFeed feed(set, options, stream, session->resident);
+    data::Loader loader(set, options);
+    const data::BatchMemory memory(*set, options.batch_size, stream);
+    feed.start_epoch(0);
+    loader.start_epoch(0);
+    while (const data::BatchTensors* fed = feed.next()) {
+      const data::BatchTensors batch = from_bytes ? *fed : memory.fill(*loader.next(), stream);
+      Tape tape(stream, session->arena, true);
+      network->state().begin_step();
+      const Tensor loss = softmax_cross_entropy(
+          tape, network->forward(tape, batch.images, Mode::kTrain), batch.targets);
+      losses[from_bytes].push_back(download<float>(loss, stream)[0]);
+      tape.backward(loss);
+      sgd.step(0.05);
+    }
+  }
+  CHECK(losses[0].size() == 4);
+  CHECK(losses[0] == losses[1]);
 }

@@ -53,6 +53,8 @@ TEST_CASE("program: version, help, and wrong usage") {
   CHECK(contains(version.out, "basin "));
   const ProgramResult help = fixture.run({"--help"});
   CHECK(help.code == 0);
+  CHECK(contains(help.out, "--plan-file"));
+  CHECK(contains(help.out, "=" + default_plan_file()));
   struct Help {
     std::string command, text;  // an option of it, its default beside it
   };
