@@ -43,8 +43,9 @@ Tensor constant(Tape& tape, Shape shape, const std::vector<double>& x) {
 template <class T>
 class ModelRun {
  public:
-  explicit ModelRun(const std::string& name, Device device = Device::kCpu)
-      : golden_(read_model_case(name)), stream_(device), arena_(0, device) {
+  explicit ModelRun(const std::string& name, Device device = Device::kCpu,
+                    const StreamOptions& of_stream = {})
+      : golden_(read_model_case(name)), stream_(device, of_stream), arena_(0, device) {
     ModelOptions options;
     options.name = golden_.model;
     options.classes = golden_.classes;
@@ -167,8 +168,9 @@ class ModelRun {
 };
 
 // The first step in single precision, on images that keep away from kinks.
-inline void check_first_step_in_single(const std::string& name, Device device = Device::kCpu) {
-  ModelRun<float> run(name, device);
+inline void check_first_step_in_single(const std::string& name, Device device = Device::kCpu,
+                                       const StreamOptions& options = {}) {
+  ModelRun<float> run(name, device, options);
   if (run.golden().eval_logits.norm > 0) run.check_evaluation(1e-5);
   run.check_first_step(1e-4, 1e-4);
 }
@@ -179,8 +181,9 @@ inline void check_first_step_in_double(const std::string& name) {
   run.check_first_step(1e-11, 1e-11);
 }
 
-inline void check_ten_steps_in_single(const std::string& name, Device device = Device::kCpu) {
-  ModelRun<float>(name, device).check_losses(1e-3);
+inline void check_ten_steps_in_single(const std::string& name, Device device = Device::kCpu,
+                                      const StreamOptions& options = {}) {
+  ModelRun<float>(name, device, options).check_losses(1e-3);
 }
 
 inline void check_ten_steps_in_double(const std::string& name) {

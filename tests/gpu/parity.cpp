@@ -1,14 +1,18 @@
 // The networks compute on a GPU what PyTorch computes on the same weights.
 #include "tests/golden/parity.h"
 #include "tests/gpu/gpu.h"
+#include "tests/support/temporary_folder.h"
 
 namespace basin::golden {
 namespace {
 
 void check_on_gpu(const std::string& name) {
   if (!test::gpu_at_hand()) return;
-  check_first_step_in_single(name, Device::kCuda);
-  check_ten_steps_in_single(name, Device::kCuda);
+  const TemporaryFolder folder;
+  StreamOptions options;
+  options.plan_file = (folder.path / "convolutions.plan").string();  // chosen once for both
+  check_first_step_in_single(name, Device::kCuda, options);
+  check_ten_steps_in_single(name, Device::kCuda, options);
 }
 
 }  // namespace
