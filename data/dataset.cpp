@@ -44,8 +44,11 @@ void Dataset::read_augmented(int64_t index, RandomStream random, uint8_t* pixels
   thread_local std::vector<uint8_t> original;  // reused: no allocation per image
   original.resize(image_bytes());
   read(index, original.data());
-  const ShiftAndFlip change = random_shift_and_flip(height(), width(), mirror(), random);
-  shift_and_flip(original.data(), height(), width(), change, pixels);
+  shift_and_flip(original.data(), height(), width(), draw_change(random), pixels);
+}
+
+ShiftAndFlip Dataset::draw_change(RandomStream random) const {
+  return random_shift_and_flip(height(), width(), mirror(), random);
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/image.h"
 #include "kernels/random.h"
 
 namespace basin::data {
@@ -51,6 +52,9 @@ class Dataset {
   // Writes a random variant of image `index` for training: [height, width, 3] RGB. Here: shift by
   // up to an eighth of the side (edge pixels repeated), and a horizontal flip half of the time.
   virtual void read_augmented(int64_t index, RandomStream random, uint8_t* pixels) const;
+
+  // The shift and flip by which read_augmented() would change an image; of sets in memory.
+  virtual ShiftAndFlip draw_change(RandomStream random) const;
 
   // The class of image `index`; only when !multi_label().
   int32_t label(int64_t index) const;

@@ -12,6 +12,7 @@
 
 #include "data/mixup.h"
 #include "data/shuffle.h"
+#include "data/views.h"
 #include "kernels/check.h"
 #include "kernels/random.h"
 
@@ -42,9 +43,9 @@ struct Slot {
   Batch batch;
   AlignedFloats images, targets;
   AlignedFloats plain_images, plain_targets;  // before mixup; only with mixup
-  std::vector<uint8_t> pixels;                // one image
+  std::vector<uint8_t> pixels;                // one image, or those of the batch
   std::vector<float> values;                  // one normalised image; only with a shuffle
-  std::vector<int64_t> partners;
+  std::vector<ImageView> views;
   int64_t number = -1;  // which batch it holds when it is ready
   bool ready = false;
   std::exception_ptr error;
@@ -55,8 +56,8 @@ struct Slot {
 LoaderOptions with_workers(LoaderOptions options, const Dataset& dataset, int threads) {
   options.workers = 1;
   if (!dataset.in_memory()) {
-    int64_t bytes = options.batch_size * dataset.image_bytes() * 4;
-    if (options.mixup_alpha > 0) bytes *= 2;
+    int64_t bytes = options.batch_size * dataset.image_bytes();
+    if (options.form == BatchForm::kValues) bytes *= options.mixup_alpha > 0 ? 8 : 4;
     options.workers = static_cast<int>(
         std::clamp<int64_t>(kBatchMemory / bytes, 1, std::clamp(threads, 1, kMostWorkers)));
   }
@@ -82,6 +83,8 @@ class Loader::Implementation {
                 "block shuffle and pixel shuffle exclude each other");
     BASIN_CHECK(options_.shuffle_seed < uint64_t{1} << 32, "shuffle seed ", options_.shuffle_seed,
                 " is not less than 2^32, which NumPy's RandomState demands");
+    BASIN_CHECK(options_.form != BatchForm::kViews || !options_.augment || data.in_memory(),
+                data.name(), ": augmented images in files are no views of images in memory");
     const auto shuffle_seed = static_cast<uint32_t>(options_.shuffle_seed);
     if (options_.block_size != 0) {
       shuffle_map_ =
@@ -118,6 +121,7 @@ class Loader::Implementation {
   int64_t batches() const { return batches_; }
   const Dataset& dataset() const { return *dataset_; }
   const LoaderOptions& options() const { return options_; }
+  const std::vector<uint32_t>& shuffle_map() const { return shuffle_map_; }
 
   void start_epoch(int64_t epoch, int64_t first_batch) {
     BASIN_CHECK(epoch >= 0 && epoch < int64_t{1} << 24, "epoch ", epoch, ", expected 0..2^24-1");
@@ -161,6 +165,19 @@ class Loader::Implementation {
   void allocate(Slot& slot) const {
     const int64_t rows = options_.batch_size;
     const int64_t image_size = dataset_->image_bytes(), classes = dataset_->classes();
+    slot.batch.labels.reserve(rows);
+    slot.batch.indices.reserve(rows);
+    slot.batch.partners.reserve(rows);
+    if (options_.form == BatchForm::kViews) {
+      slot.views.resize(rows);
+      slot.batch.views = slot.views.data();
+      return;
+    }
+    if (options_.form == BatchForm::kPixels) {
+      slot.pixels.resize(rows * image_size);
+      slot.batch.pixels = slot.pixels.data();
+      return;
+    }
     slot.images = aligned_floats(rows * image_size);
     slot.targets = aligned_floats(rows * classes);
     if (options_.mixup_alpha > 0) {
@@ -169,11 +186,8 @@ class Loader::Implementation {
     }
     slot.pixels.resize(image_size);
     if (!shuffle_map_.empty()) slot.values.resize(image_size);
-    slot.partners.reserve(rows);
     slot.batch.images = slot.images.get();
     slot.batch.targets = slot.targets.get();
-    slot.batch.labels.reserve(rows);
-    slot.batch.indices.reserve(rows);
   }
 
   void work(const std::stop_token& stop) {
@@ -205,44 +219,77 @@ class Loader::Implementation {
 
   void make(Slot& slot, int64_t number) const {
     const Dataset& data = *dataset_;
-    const int64_t image_size = data.image_bytes(), classes = data.classes();
-    const bool mixup = options_.mixup_alpha > 0;
-    float* images = mixup ? slot.plain_images.get() : slot.images.get();
-    float* targets = mixup ? slot.plain_targets.get() : slot.targets.get();
     Batch& batch = slot.batch;
     const int64_t first = number * options_.batch_size;
     batch.size = std::min(options_.batch_size, data.size() - first);
     batch.indices.assign(order_.begin() + first, order_.begin() + first + batch.size);
     batch.labels.clear();
-    for (int64_t row = 0; row < batch.size; ++row) {
-      if (cancelled_) return;
-      const int64_t index = batch.indices[row];
-      if (options_.augment) {
-        const RandomStream random(options_.seed, RandomPurpose::kAugmentation,
-                                  static_cast<uint32_t>(epoch_), static_cast<uint32_t>(index));
-        data.read_augmented(index, random, slot.pixels.data());
-      } else {
-        data.read(index, slot.pixels.data());
-      }
-      float* image = images + row * image_size;
-      float* values = shuffle_map_.empty() ? image : slot.values.data();
-      for (int64_t i = 0; i < image_size; i += 3) {
-        for (int64_t c = 0; c < 3; ++c) values[i + c] = normalised_[c][slot.pixels[i + c]];
-      }
-      for (size_t i = 0; i < shuffle_map_.size(); ++i) image[i] = values[shuffle_map_[i]];
-      data.target(index, targets + row * classes);
-      if (!data.multi_label()) batch.labels.push_back(data.label(index));
+    if (!data.multi_label()) {
+      for (const int64_t index : batch.indices) batch.labels.push_back(data.label(index));
     }
-    if (mixup) {
+    if (options_.mixup_alpha > 0) {
       RandomStream random(options_.seed, RandomPurpose::kMixup, static_cast<uint32_t>(epoch_),
                           static_cast<uint32_t>(number));
-      const auto share =
+      batch.share =
           static_cast<float>(draw_beta(options_.mixup_alpha, options_.mixup_alpha, random));
-      slot.partners.resize(batch.size);
-      std::iota(slot.partners.begin(), slot.partners.end(), int64_t{0});
-      shuffle(slot.partners.begin(), slot.partners.end(), random);
-      mix_rows(images, slot.images.get(), image_size, slot.partners, share);
-      mix_rows(targets, slot.targets.get(), classes, slot.partners, share);
+      batch.partners.resize(batch.size);
+      std::iota(batch.partners.begin(), batch.partners.end(), 0);
+      shuffle(batch.partners.begin(), batch.partners.end(), random);
+    }
+    for (int64_t row = 0; row < batch.size; ++row) {
+      if (cancelled_) return;
+      if (options_.form == BatchForm::kViews) {
+        slot.views[row] = view(batch.indices[row]);
+      } else if (options_.form == BatchForm::kPixels) {
+        read(batch.indices[row], slot.pixels.data() + row * data.image_bytes());
+      } else {
+        make_values(slot, row);
+      }
+    }
+    if (options_.form == BatchForm::kValues) mix_and_fill_up(slot);
+  }
+
+  RandomStream augmentation_of(int64_t index) const {
+    return {options_.seed, RandomPurpose::kAugmentation, static_cast<uint32_t>(epoch_),
+            static_cast<uint32_t>(index)};
+  }
+
+  ImageView view(int64_t index) const {
+    const ShiftAndFlip change = options_.augment ? dataset_->draw_change(augmentation_of(index))
+                                                 : ShiftAndFlip{0, 0, false};
+    return shifted_view(index, dataset_->height(), dataset_->width(), change);
+  }
+
+  void read(int64_t index, uint8_t* pixels) const {
+    if (options_.augment) {
+      dataset_->read_augmented(index, augmentation_of(index), pixels);
+    } else {
+      dataset_->read(index, pixels);
+    }
+  }
+
+  // Row `row` of images and targets, before mixup.
+  void make_values(Slot& slot, int64_t row) const {
+    const int64_t image_size = dataset_->image_bytes(), classes = dataset_->classes();
+    const bool mixup = options_.mixup_alpha > 0;
+    const int64_t index = slot.batch.indices[row];
+    read(index, slot.pixels.data());
+    float* image = (mixup ? slot.plain_images : slot.images).get() + row * image_size;
+    float* values = shuffle_map_.empty() ? image : slot.values.data();
+    for (int64_t i = 0; i < image_size; i += 3) {
+      for (int64_t c = 0; c < 3; ++c) values[i + c] = normalised_[c][slot.pixels[i + c]];
+    }
+    for (size_t i = 0; i < shuffle_map_.size(); ++i) image[i] = values[shuffle_map_[i]];
+    dataset_->target(index, (mixup ? slot.plain_targets : slot.targets).get() + row * classes);
+  }
+
+  // Mixup, and zeros in the rows behind the last image.
+  void mix_and_fill_up(Slot& slot) const {
+    const int64_t image_size = dataset_->image_bytes(), classes = dataset_->classes();
+    const Batch& batch = slot.batch;
+    if (options_.mixup_alpha > 0) {
+      mix_rows(slot.plain_images.get(), slot.images.get(), image_size, batch.partners, batch.share);
+      mix_rows(slot.plain_targets.get(), slot.targets.get(), classes, batch.partners, batch.share);
     }
     const int64_t missing = options_.batch_size - batch.size;
     std::fill_n(slot.images.get() + batch.size * image_size, missing * image_size, 0.0f);
@@ -281,6 +328,9 @@ const Dataset& Loader::dataset() const {
 }
 const LoaderOptions& Loader::options() const {
   return implementation_->options();
+}
+const std::vector<uint32_t>& Loader::shuffle_map() const {
+  return implementation_->shuffle_map();
 }
 void Loader::start_epoch(int64_t epoch, int64_t first_batch) {
   implementation_->start_epoch(epoch, first_batch);

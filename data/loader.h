@@ -6,8 +6,16 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "kernels/augment.h"
 
 namespace basin::data {
+
+// How far a loader makes a batch.
+enum class BatchForm {
+  kValues,  // to what a network takes
+  kPixels,  // images as bytes, not normalised, shuffled or mixed: a device does it (Augment)
+  kViews,   // where in the bytes of the whole set, one image behind the other, they are
+};
 
 struct LoaderOptions {
   int64_t batch_size = 32;
@@ -21,6 +29,7 @@ struct LoaderOptions {
   int workers = 1;             // threads that make batches; 0: next() makes them itself
   int batches_ahead = 2;       // how many batches the workers may be ahead of next()
   bool drop_last = false;      // leave out a last batch that is not full
+  BatchForm form = BatchForm::kValues;
 };
 
 // `options` with workers for a program that computes on `threads` threads: one where the images
@@ -35,6 +44,12 @@ struct Batch {
   const float* targets = nullptr;  // [batch_size, classes], likewise; soft after mixup
   std::vector<int32_t> labels;     // [size], before mixup; empty for multi-label sets
   std::vector<int64_t> indices;    // [size], in the data set, before mixup
+  // With mixup: row n becomes share times itself and 1 - share times row partners[n], [size].
+  std::vector<int32_t> partners;
+  float share = 1;
+  // Of the other forms, without `images` and `targets`; only one of the two is not null.
+  const uint8_t* pixels = nullptr;   // [size, height, width, 3]
+  const ImageView* views = nullptr;  // [size]
 };
 
 // A batch is a function of (data set, options, epoch, number of the batch), whatever `workers` and
@@ -50,6 +65,8 @@ class Loader {
   int64_t batches_per_epoch() const;
   const Dataset& dataset() const;
   const LoaderOptions& options() const;
+  // Value i of a shuffled image is value map[i]; empty: not shuffled.
+  const std::vector<uint32_t>& shuffle_map() const;
 
   // Begins `epoch` (0 <= epoch < 2^24) at batch `first_batch`; what is left of an epoch under way
   // is dropped. first_batch == batches_per_epoch(): next() returns null at once.

@@ -13,7 +13,7 @@ double draw_beta(double a, double b, RandomStream& random);
 
 // out[i] = share * in[i] + (1 - share) * in[partners[i]], for rows of `row_size` values; in and out
 // do not overlap.
-void mix_rows(const float* in, float* out, int64_t row_size, const std::vector<int64_t>& partners,
+void mix_rows(const float* in, float* out, int64_t row_size, const std::vector<int32_t>& partners,
               float share);
 
 }  // namespace basin::data

@@ -51,6 +51,9 @@ class Subset final : public Dataset {
     check_index(index);
     whole_->read_augmented(indices_[static_cast<size_t>(index)], random, pixels);
   }
+  ShiftAndFlip draw_change(RandomStream random) const override {
+    return whole_->draw_change(random);
+  }
 
  private:
   std::shared_ptr<const Dataset> whole_;

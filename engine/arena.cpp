@@ -1,8 +1,6 @@
 // Step arena and state blocks.
 #include "engine/arena.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -28,10 +26,6 @@ constexpr int64_t kAlignment = 256;
 
 int64_t round_up(int64_t bytes) {
   return (bytes + kAlignment - 1) / kAlignment * kAlignment;
-}
-
-int64_t physical_memory() {
-  return static_cast<int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGE_SIZE);
 }
 
 class StateBlock final : public Storage {
@@ -66,7 +60,8 @@ class StepArena::Block final : public Storage {
 };
 
 StepArena::StepArena(int64_t limit_bytes, Device device)
-    : device_(device), limit_(round_up(limit_bytes > 0 ? limit_bytes : physical_memory())) {
+    : device_(device),
+      limit_(round_up(limit_bytes > 0 ? limit_bytes : memory_bytes(Device::kCpu))) {
   if (device == Device::kCuda) {
     if (limit_bytes == 0) limit_ = std::numeric_limits<int64_t>::max() / 2;
   } else {

@@ -40,10 +40,11 @@ void CapturedStep::record() {
     stream_.end_capture();
     throw;
   }
-  calls_ = stream_.end_capture();
-  live_bytes_ = arena_.live_bytes();
+  auto calls = stream_.end_capture();
   BASIN_CHECK(arena_.allocations_from_system() == growths,
               "a step takes more memory than the same step did before; it cannot be captured");
+  calls_ = std::move(calls);  // only now: what was refused is not replayed by a later run
+  live_bytes_ = arena_.live_bytes();
 }
 
 }  // namespace basin

@@ -48,12 +48,12 @@ Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& b
 Tensor add(Tape& tape, const Tensor& a, const Tensor& b);
 
 // Mean over rows of the cross entropy with soft targets; logits, targets [N,K] -> [1].
-Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets);
+// `predictions`, unless null: set to the index of the largest logit of each row, the first of
+// equals, i32 [N].
+Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets,
+                             Tensor* predictions = nullptr);
 
 // Mean over rows and labels of the binary cross entropy with logits; [N,K] -> [1].
 Tensor sigmoid_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets);
-
-// Index of the largest of each row, the first of equals: [N,K] -> i32 [N]. No gradient.
-Tensor arg_max(Tape& tape, const Tensor& logits);
 
 }  // namespace basin

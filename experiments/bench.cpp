@@ -5,6 +5,7 @@
 #include <ctime>
 #include <fstream>
 
+#include "engine/captured_step.h"
 #include "engine/sgd.h"
 #include "engine/transfer.h"
 #include "kernels/call_clock.h"
@@ -111,6 +112,13 @@ BenchResult bench(const BenchOptions& options, Session& session) {
   };
   BenchResult result;
   for (int64_t i = 0; i < options.warmup; ++i) step();
+  // Seconds between the ends of steps.
+  auto step_times = [](const CallClock& clock) {
+    const std::vector<double> marks = clock.seconds();
+    std::vector<double> times;
+    for (size_t i = 1; i < marks.size(); ++i) times.push_back(marks[i] - marks[i - 1]);
+    return times;
+  };
   CallClock clock(session.stream);
   clock.mark();
   for (int64_t i = 0; i < options.steps; ++i) {
@@ -120,9 +128,19 @@ BenchResult bench(const BenchOptions& options, Session& session) {
     clock.mark();
     result.step_cpu_seconds.push_back(cpu_seconds() - cpu);
   }
-  const std::vector<double> marks = clock.seconds();
-  for (size_t i = 1; i < marks.size(); ++i) {
-    result.step_seconds.push_back(marks[i] - marks[i - 1]);
+  result.step_seconds = step_times(clock);
+
+  if (options.training && session.capture_steps && session.stream.device() != Device::kCpu) {
+    CapturedStep captured(session.stream, session.arena, step, true);
+    while (!captured.captured()) captured.run();
+    CallClock captured_clock(session.stream);
+    captured_clock.mark();
+    for (int64_t i = 0; i < options.steps; ++i) {
+      check_interruption();
+      captured.run();
+      captured_clock.mark();
+    }
+    result.captured_step_seconds = step_times(captured_clock);
   }
 
   CallRecorder recorder(session.stream, options.nvtx);
@@ -139,6 +157,9 @@ BenchResult bench(const BenchOptions& options, Session& session) {
   result.profile = std::move(observed[observed.size() / 2]);
   result.activation_bytes = session.arena.peak_bytes();
   result.peak_memory_bytes = peak_memory();
+  if (session.stream.device() == Device::kCuda) {
+    result.device_memory_bytes = memory_use(Device::kCuda).peak;
+  }
   return result;
 }
 

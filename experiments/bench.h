@@ -20,9 +20,13 @@ struct BenchOptions {
 
 struct BenchResult {
   std::vector<double> step_seconds, step_cpu_seconds;  // per measured step
-  StepProfile profile;        // the median of up to three further steps, observed
-  int64_t activation_bytes;   // high-water mark of the step arena
-  int64_t peak_memory_bytes;  // of the process (VmHWM)
+  // Of training steps that are recorded once and then replayed, as `basin train` runs them; empty
+  // on the CPU, and where the session captures none.
+  std::vector<double> captured_step_seconds;
+  StepProfile profile;              // the median of up to three further steps, observed
+  int64_t activation_bytes = 0;     // high-water mark of the step arena
+  int64_t peak_memory_bytes = 0;    // of the process (VmHWM)
+  int64_t device_memory_bytes = 0;  // of a GPU: the most held of its memory; else 0
 };
 
 BenchResult bench(const BenchOptions& options, Session& session);

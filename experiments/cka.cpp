@@ -7,10 +7,9 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "data/loader.h"
+#include "data/batch_feed.h"
 #include "engine/files.h"
 #include "engine/linear_algebra.h"
-#include "engine/transfer.h"
 #include "experiments/analyses.h"
 #include "experiments/csv.h"
 #include "experiments/model_file.h"
@@ -86,25 +85,24 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
               dataset->name(), " has ", dataset->size());
 
   // Batches as the files are ordered may hold one class each, and the estimate is wrong then.
-  data::Loader loader(dataset,
-                      {.batch_size = std::min(batch_size, dataset->size()), .shuffle = true});
-  loader.start_epoch(0);
+  data::BatchFeed feed(dataset,
+                       {.batch_size = std::min(batch_size, dataset->size()), .shuffle = true},
+                       session.stream, session.resident);
+  feed.start_epoch(0);
   std::map<std::string, FeatureSimilarity> similarity;
   CkaResult result{{}, 0, 0};
-  while (const data::Batch* batch = loader.next()) {
+  while (const data::BatchTensors* batch = feed.next()) {
     check_interruption();
-    if (session.progress) session.progress->advance(2.0 * static_cast<double>(batch->size));
-    if (batch->size < kSmallestBatch) {
-      result.dropped = batch->size;
+    const int64_t size = batch->images.shape()[0];
+    if (session.progress) session.progress->advance(2.0 * static_cast<double>(size));
+    if (size < kSmallestBatch) {
+      result.dropped = size;
       continue;
     }
     Tape tape(session.stream, session.arena, false);
-    const Tensor images =
-        tape.empty({batch->size, dataset->height(), dataset->width(), 3}, DType::kF32);
-    upload(batch->images, images, session.stream);
     auto grams_of = [&](Network& network, const std::map<std::string, std::string>& outputs) {
       std::map<std::string, FeatureGrams> grams;
-      network.forward(tape, images, Mode::kEvaluate,
+      network.forward(tape, batch->images, Mode::kEvaluate,
                       [&](const std::string& module, const Tensor& value) {
                         const auto found = outputs.find(module);
                         if (found != outputs.end()) {
@@ -117,7 +115,7 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
     for (const std::string& stage : stages) {
       similarity[stage].add(tape, grams_a.at(stage), grams_b.at(stage));
     }
-    result.images += batch->size;
+    result.images += size;
   }
   for (const std::string& stage : stages) {
     result.stages.push_back({stage, similarity[stage].cka(), similarity[stage].aligned_cka()});

@@ -31,6 +31,7 @@ struct Options {
 // All that one call of the command found out.
 struct Report {
   const Options& options;
+  Device device;
   BenchResult result;
   DevicePeaks peaks;
   std::vector<CallRow> rows;
@@ -51,6 +52,28 @@ std::string teraflops(double rate) {
   return fmt::format("{:.{}f}", 1e-12 * rate, rate < 10e12 ? 3 : 1);
 }
 
+// How long captured steps took, or why none was timed; nothing on the CPU, which has no such.
+std::string captured_text(const Report& report) {
+  if (report.device == Device::kCpu) return "";
+  if (!report.options.bench.training) return "captured  not timed: evaluation is not captured\n";
+  const std::vector<double>& times = report.result.captured_step_seconds;
+  if (times.empty()) return "captured  not timed: --no-graph\n";
+  const auto [least, most] = std::minmax_element(times.begin(), times.end());
+  const double step = median(times);
+  return fmt::format(
+      "captured  {:.3f} ms median (min {:.3f}, max {:.3f}; {} replays), {:.1f} images/s{}\n",
+      1e3 * step, 1e3 * *least, 1e3 * *most, times.size(),
+      static_cast<double>(report.options.bench.batch_size) / step,
+      report.device == Device::kEmulated ? "; emulated: a list of calls, no CUDA graph" : "");
+}
+
+// Of a GPU, the most that was held of its memory.
+std::string device_memory_text(const BenchResult& result) {
+  if (result.device_memory_bytes == 0) return "";
+  return fmt::format(", {:.1f} MB of the device's at most",
+                     1e-6 * static_cast<double>(result.device_memory_bytes));
+}
+
 std::string header_text(const Report& report) {
   const BenchOptions& bench = report.options.bench;
   const BenchResult& result = report.result;
@@ -63,15 +86,16 @@ std::string header_text(const Report& report) {
       "{}, {} classes, {}, {} threads\n"
       "step      {:.3f} ms median (min {:.3f}, max {:.3f}; {} steps after {}), CPU time {:.3f} ms, "
       "{:.1f} images/s\n"
-      "memory    {:.1f} MB activations, {:.1f} MB process at most\n"
+      "{}"
+      "memory    {:.1f} MB activations, {:.1f} MB process at most{}\n"
       "peaks     copy {:.1f} GB/s (2 buffers of {} MiB), product {} TFLOP/s ({} x {} x {}), "
       "measured in this run\n"
       "observed  {:.3f} ms step: {:.3f} ms in {} calls, {:.3f} ms ({:.1f} %) between them\n",
       title(bench, report.options.mode), bench.classes, name_of(kDType), threads(), 1e3 * step,
       1e3 * *least, 1e3 * *most, result.step_seconds.size(), bench.warmup,
       1e3 * median(result.step_cpu_seconds), static_cast<double>(bench.batch_size) / step,
-      kMega * static_cast<double>(result.activation_bytes),
-      kMega * static_cast<double>(result.peak_memory_bytes),
+      captured_text(report), kMega * static_cast<double>(result.activation_bytes),
+      kMega * static_cast<double>(result.peak_memory_bytes), device_memory_text(result),
       1e-9 * report.peaks.copy_bytes_per_second, report.peaks.copy_buffer_bytes >> 20,
       teraflops(report.peaks.product_flops_per_second), report.peaks.product_side,
       report.peaks.product_side, report.peaks.product_side, 1e3 * profile.seconds,
@@ -157,9 +181,11 @@ Json json_of(const Report& report) {
           {"dtype", name_of(kDType)},
           {"threads", threads()},
           {"step_seconds", report.result.step_seconds},
+          {"captured_step_seconds", report.result.captured_step_seconds},
           {"cpu_seconds", report.result.step_cpu_seconds},
           {"activation_bytes", report.result.activation_bytes},
           {"peak_memory_bytes", report.result.peak_memory_bytes},
+          {"device_memory_bytes", report.result.device_memory_bytes},
           {"peaks",
            {{"copy_bytes_per_second", peaks.copy_bytes_per_second},
             {"copy_buffer_bytes", peaks.copy_buffer_bytes},
@@ -217,7 +243,7 @@ void add_bench_command(CLI::App& app, const CommonOptions& common, Session& sess
   sub->callback([&common, &session, &command, options] {
     command = [&common, &session, options] {
       options->bench.training = options->mode == "train";
-      Report report{*options, bench(options->bench, session), {}, {}, {}};
+      Report report{*options, session.stream.device(), bench(options->bench, session), {}, {}, {}};
       // Behind the steps, whose peak memory this would raise.
       report.peaks = measure_device_peaks(session.stream, session.arena, kDType);
       const StepProfile& profile = report.result.profile;

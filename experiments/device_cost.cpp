@@ -25,8 +25,10 @@ DeviceCost measure_device_cost(const std::string& model, int64_t side, int64_t c
     double flops = 0;
     for (const TimedCall& timed : result.profile.calls) flops += timed.call.flops;
     (training ? cost.train_flops : cost.evaluate_flops) = flops / images;
+    const std::vector<double>& seconds =
+        result.captured_step_seconds.empty() ? result.step_seconds : result.captured_step_seconds;
     (training ? cost.train_seconds : cost.evaluate_seconds) =
-        *std::min_element(result.step_seconds.begin(), result.step_seconds.end()) / images;
+        *std::min_element(seconds.begin(), seconds.end()) / images;
   }
   return cost;
 }

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "engine/transfer.h"
 #include "experiments/metrics.h"
 #include "kernels/parallel.h"
 
@@ -23,49 +22,75 @@ double loss_of(const Evaluation& evaluation, LossKind kind) {
   return kind == LossKind::kError ? evaluation.error : evaluation.loss;
 }
 
-EvaluationSum::EvaluationSum(const data::Dataset& dataset)
-    : multi_label_(dataset.multi_label()),
+EvaluationSum::EvaluationSum(const data::Dataset& dataset, Stream& stream)
+    : stream_(&stream),
+      multi_label_(dataset.multi_label()),
       classes_(dataset.classes()),
+      size_(dataset.size()),
+      sums_(stream),
       scores_(multi_label_ ? static_cast<size_t>(classes_) : 0),
       positives_(scores_.size()) {}
 
 int64_t EvaluationSum::bytes(const data::Dataset& dataset) {
-  return dataset.size() * (dataset.multi_label() ? 5 * dataset.classes() : 4);
+  return dataset.size() * (dataset.multi_label() ? 9 * dataset.classes() : 8);
 }
 
 void EvaluationSum::add(Tape& tape, const Tensor& logits, const EvaluationBatch& batch) {
-  const Tensor loss = multi_label_ ? sigmoid_cross_entropy(tape, logits, batch.targets)
-                                   : softmax_cross_entropy(tape, logits, batch.targets);
   const int64_t rows = batch.images.shape()[0];
-  loss_sum_ +=
-      static_cast<double>(download<float>(loss, tape.stream())[0]) * static_cast<double>(rows);
-  images_ += rows;
+  if (!rows_) rows_ = allocate_state(size_ * (multi_label_ ? classes_ : 1) * 4, *stream_);
+  Tensor predictions;
+  const Tensor loss = multi_label_
+                          ? sigmoid_cross_entropy(tape, logits, batch.targets)
+                          : softmax_cross_entropy(tape, logits, batch.targets, &predictions);
+  sums_.add(loss, predictions, batch.labels, rows);
   if (multi_label_) {
-    const std::vector<float> values = download<float>(logits, tape.stream());
-    for (size_t i = 0; i < values.size(); ++i) {
-      const auto label = i % static_cast<size_t>(classes_);
-      const float logit = values[i];
-      const bool positive = batch.positives[i] != 0;
-      scores_[label].push_back(logit);
-      positives_[label].push_back(positive);
-      wrong_labels_ += (logit >= 0) != positive;
+    stream_->copy(static_cast<float*>(rows_->data()) + added_ * classes_, logits.data<float>(),
+                  logits.size() * 4);
+    for (size_t i = 0; i < batch.positives.size(); ++i) {
+      positives_[i % positives_.size()].push_back(batch.positives[i]);
     }
-    return;
+  } else {
+    stream_->copy(static_cast<int32_t*>(rows_->data()) + added_, predictions.data<int32_t>(),
+                  rows * 4);
   }
-  const std::vector<int32_t> predictions = download<int32_t>(arg_max(tape, logits), tape.stream());
-  for (size_t row = 0; row < predictions.size(); ++row) {
-    predictions_.push_back(predictions[row]);
-    correct_ += predictions[row] == batch.labels[row];
-  }
+  added_ += rows;
 }
 
-double EvaluationSum::sum_of(LossKind kind) const {
+void EvaluationSum::read() {
+  if (read_ == added_) return;
+  const LossSums sums = sums_.read();
+  loss_sum_ = sums.loss;
+  images_ = sums.images;
+  correct_ = sums.correct;
+  const int64_t fresh = added_ - read_;
+  if (multi_label_) {
+    std::vector<float> logits(static_cast<size_t>(fresh * classes_));
+    stream_->copy_to_host(logits.data(),
+                          static_cast<const float*>(rows_->data()) + read_ * classes_,
+                          fresh * classes_ * 4);
+    for (size_t i = 0; i < logits.size(); ++i) {
+      std::vector<float>& scores = scores_[i % scores_.size()];
+      const bool positive = positives_[i % scores_.size()][scores.size()] != 0;
+      wrong_labels_ += (logits[i] >= 0) != positive;
+      scores.push_back(logits[i]);
+    }
+  } else {
+    predictions_.resize(static_cast<size_t>(added_));
+    stream_->copy_to_host(predictions_.data() + read_,
+                          static_cast<const int32_t*>(rows_->data()) + read_, fresh * 4);
+  }
+  read_ = added_;
+}
+
+double EvaluationSum::sum_of(LossKind kind) {
+  read();
   if (kind == LossKind::kCrossEntropy) return loss_sum_;
   if (!multi_label_) return static_cast<double>(images_ - correct_);
   return static_cast<double>(wrong_labels_) / static_cast<double>(classes_);
 }
 
-Evaluation EvaluationSum::result() const {
+Evaluation EvaluationSum::result() {
+  read();
   const auto images = static_cast<double>(images_);
   Evaluation result;
   result.loss = loss_sum_ / images;
@@ -97,49 +122,51 @@ EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
   options.shuffle = options.augment = options.drop_last = false;
   options.mixup_alpha = 0;
   options.batch_size = std::min(options.batch_size, dataset_->size());
-  const bool keep = dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
-  loader_ =
-      std::make_unique<data::Loader>(dataset_, data::with_workers(options, *dataset_, threads()));
+  const bool keep = session.stream.device() == Device::kCpu &&
+                    dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
   if (!keep) {
-    memory_ = std::make_unique<BatchMemory>(*dataset_, options.batch_size, session.stream);
+    feed_ = std::make_unique<data::BatchFeed>(dataset_, options, session.stream, session.resident);
     return;
   }
-  loader_->start_epoch(0);
-  while (const data::Batch* batch = loader_->next()) {
+  data::Loader loader(dataset_, data::with_workers(options, *dataset_, threads()));
+  loader.start_epoch(0);
+  while (const data::Batch* batch = loader.next()) {
     check_interruption();
-    kept_.push_back(stage(*batch, BatchMemory(*dataset_, batch->size, session.stream)));
+    const data::BatchMemory memory(*dataset_, batch->size, session.stream);
+    kept_.push_back(stage(memory.fill(*batch, session.stream), *batch));
   }
-  loader_.reset();
 }
 
-EvaluationBatch EvaluationSet::stage(const data::Batch& batch, const BatchMemory& memory) {
-  const BatchTensors tensors = memory.fill(batch);
-  EvaluationBatch staged{tensors.images, tensors.targets, batch.labels, {}};
+EvaluationBatch EvaluationSet::stage(const data::BatchTensors& tensors,
+                                     const data::Batch& drawn) const {
+  EvaluationBatch staged{tensors.images, tensors.targets, tensors.labels, {}};
   if (multi_label()) {
-    for (int64_t i = 0; i < batch.size * dataset_->classes(); ++i) {
-      staged.positives.push_back(batch.targets[i] > 0.5f);
+    std::vector<float> row(static_cast<size_t>(dataset_->classes()));
+    for (const int64_t index : drawn.indices) {
+      dataset_->target(index, row.data());
+      for (const float target : row) staged.positives.push_back(target > 0.5f);
     }
   }
   return staged;
 }
 
 void EvaluationSet::for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit) {
-  if (!loader_) {
+  if (!feed_) {
     for (const EvaluationBatch& batch : kept_) {
       check_interruption();
       if (!visit(batch)) return;
     }
     return;
   }
-  loader_->start_epoch(0);
-  while (const data::Batch* batch = loader_->next()) {
+  feed_->start_epoch(0);
+  while (const data::BatchTensors* batch = feed_->next()) {
     check_interruption();
-    if (!visit(stage(*batch, *memory_))) return;
+    if (!visit(stage(*batch, feed_->drawn()))) return;
   }
 }
 
 Evaluation EvaluationSet::evaluate(Network& network) {
-  EvaluationSum sum(*dataset_);
+  EvaluationSum sum(*dataset_, session_.stream);
   for_each_batch([&](const EvaluationBatch& batch) {
     Tape tape(session_.stream, session_.arena, false);
     sum.add(tape, network.forward(tape, batch.images, Mode::kEvaluate), batch);

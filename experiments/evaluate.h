@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "data/loader.h"
-#include "experiments/batch_memory.h"
+#include "data/batch_feed.h"
+#include "engine/loss_sum.h"
 #include "experiments/session.h"
 #include "models/network.h"
 
@@ -36,36 +36,47 @@ double loss_of(const Evaluation& evaluation, LossKind kind);
 // Consecutive images of a set, normalised [N,H,W,3], with targets [N,classes].
 struct EvaluationBatch {
   Tensor images, targets;
-  std::vector<int32_t> labels;     // empty for multi-label sets
+  Tensor labels;                   // i32 [N]; empty for multi-label sets
   std::vector<uint8_t> positives;  // of multi-label sets: which targets are above 1/2
 };
 
-// What a network's outputs on the batches of a set add up to.
+// What a network's outputs on the batches of a set add up to. It is added up in device memory: the
+// host waits only where it asks for numbers.
 class EvaluationSum {
  public:
-  explicit EvaluationSum(const data::Dataset& dataset);
+  EvaluationSum(const data::Dataset& dataset, Stream& stream);
   void add(Tape& tape, const Tensor& logits, const EvaluationBatch& batch);
   // Sum over the images so far; the mean is an Evaluation's.
-  double sum_of(LossKind kind) const;
+  double sum_of(LossKind kind);
   // Over the images so far, at least one.
-  Evaluation result() const;
-  // Memory it takes in the end, but for its own size.
+  Evaluation result();
+  // Memory it takes in the end, on host and device, but for its own size.
   static int64_t bytes(const data::Dataset& dataset);
 
  private:
+  void read();
+
+  Stream* stream_;
   bool multi_label_;
-  int64_t classes_, images_ = 0, correct_ = 0, wrong_labels_ = 0;
+  int64_t classes_, size_;
+  LossSum sums_;
+  // Of each image its prediction, or its logits; the host has read those of the first read_ images.
+  // Null until something is added.
+  std::shared_ptr<Storage> rows_;
+  int64_t added_ = 0, read_ = 0;
+  int64_t images_ = 0, correct_ = 0, wrong_labels_ = 0;
   double loss_sum_ = 0;
   std::vector<int32_t> predictions_;
   std::vector<std::vector<float>> scores_;  // by label
   std::vector<std::vector<uint8_t>> positives_;
 };
 
-// A data set prepared for many evaluations: its normalised batches are kept in memory when they fit
-// in 2 GiB, else they are made anew for each evaluation.
+// A data set prepared for many evaluations: on the CPU its normalised batches are kept in memory
+// when they fit in 2 GiB; else they are made anew for each evaluation, on other devices from bytes
+// that stay there where they fit.
 class EvaluationSet {
  public:
-  // `options`: batch size, workers and shuffles count; order, augmentation and mixup are off.
+  // `options`: batch size and shuffles count; order, augmentation and mixup are off.
   EvaluationSet(std::shared_ptr<const data::Dataset> dataset, data::LoaderOptions options,
                 Session& session);
 
@@ -78,12 +89,11 @@ class EvaluationSet {
   void for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit);
 
  private:
-  EvaluationBatch stage(const data::Batch& batch, const BatchMemory& memory);
+  EvaluationBatch stage(const data::BatchTensors& tensors, const data::Batch& drawn) const;
 
   std::shared_ptr<const data::Dataset> dataset_;
   Session& session_;
-  std::unique_ptr<data::Loader> loader_;  // null once all batches are kept
-  std::unique_ptr<BatchMemory> memory_;   // of the batch that is made anew
+  std::unique_ptr<data::BatchFeed> feed_;  // null where all batches are kept
   std::vector<EvaluationBatch> kept_;
 };
 

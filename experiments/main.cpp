@@ -46,6 +46,12 @@ int main(int argc, char** argv) {
   app.add_flag(
       "--no-graph", no_graph,
       "on a GPU: queue every call of a training step anew, not the step as one CUDA graph");
+  std::string plan_file = default_plan_file();
+  app.add_option(
+         "--plan-file", plan_file,
+         "on a GPU: file that keeps which algorithm was chosen for each convolution, so that "
+         "the next run takes the same and need not choose; empty: none")
+      ->capture_default_str();
   app.add_flag("--json", common.json, "print the result as JSON on standard output");
 
   Session session;
@@ -74,7 +80,7 @@ int main(int argc, char** argv) {
     set_threads(common.threads);
     catch_interruption();
     if (!app.got_subcommand("data") && !app.got_subcommand("report")) {
-      session.use(device_named(device));
+      session.use(device_named(device), {.allow_tf32 = false, .plan_file = plan_file});
       session.capture_steps = !no_graph;
       session.log.message("device: " + describe(session.stream.device()));
     }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdlib>
 #include <ctime>
 
 #include "kernels/check.h"
@@ -118,12 +119,15 @@ double Progress::seconds_left() const {
   return std::max(0.0, (total_ - done_) * seconds / worked);
 }
 
+bool Progress::due() const {
+  const std::chrono::duration<double> since = std::chrono::steady_clock::now() - last_print_;
+  return since.count() >= (isatty(STDERR_FILENO) ? 0.25 : 30.0);
+}
+
 void Progress::print(bool force) {
-  const auto now = std::chrono::steady_clock::now();
+  if (!force && !due()) return;
   const bool terminal = isatty(STDERR_FILENO) != 0;
-  const double since = std::chrono::duration<double>(now - last_print_).count();
-  if (!force && since < (terminal ? 0.25 : 30.0)) return;
-  last_print_ = now;
+  last_print_ = std::chrono::steady_clock::now();
   const double left = seconds_left();
   const std::string text =
       fmt::format("{:3.0f} % {}{}", total_ > 0 ? 100 * std::min(1.0, done_ / total_) : 100.0,
@@ -140,6 +144,20 @@ void Progress::print(bool force) {
 
 void Progress::finish() {
   log_.clear_line();
+}
+
+std::string default_plan_file() {
+  namespace fs = std::filesystem;
+  const char *cache = std::getenv("XDG_CACHE_HOME"), *home = std::getenv("HOME");
+  fs::path folder;
+  if (cache && fs::path(cache).is_absolute()) {
+    folder = cache;
+  } else if (home && *home) {
+    folder = fs::path(home) / ".cache";
+  } else {
+    return "";
+  }
+  return (folder / "basin" / "convolutions.plan").string();
 }
 
 data::DataSplits Session::load(const data::DataOptions& options) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "data/resident_images.h"
 #include "engine/arena.h"
 #include "kernels/stream.h"
 
@@ -61,6 +62,8 @@ class Progress {
   void set_title(const std::string& title) { title_ = title; }
   // `amount` of `total` more is done.
   void advance(double amount);
+  // Whether advance() would print now: for a title that takes work.
+  bool due() const;
   // The same for work that a former call of the program did: counts, but not towards the pace.
   void skip(double amount);
   void finish();
@@ -79,6 +82,11 @@ class Progress {
 // "3 min 20 s"
 std::string duration_text(double seconds);
 
+// Where the program keeps its choice of convolution algorithms unless it is told another place:
+// basin/convolutions.plan in the user's folder for caches, $XDG_CACHE_HOME or ~/.cache; empty where
+// there is neither.
+std::string default_plan_file();
+
 struct Session {
   // Works on `device`, from now on; before anything is made on the stream or the arena.
   void use(Device device, const StreamOptions& options = {}) {
@@ -96,6 +104,7 @@ struct Session {
   data::DataSplits load(const data::DataOptions& options);
   std::vector<std::pair<data::DataOptions, data::DataSplits>> loaded = {};
   bool capture_steps = true;  // training steps as one graph, where the device has such
+  data::ResidentImages resident = data::ResidentImages();  // on devices other than the CPU
 };
 
 }  // namespace basin

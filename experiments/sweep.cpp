@@ -70,7 +70,11 @@ std::vector<Evaluation> Sweep::evaluate(const std::vector<WeightSetting>& settin
       part = static_cast<size_t>(std::find(modules.begin(), modules.end(), setting.module) -
                                  modules.begin());
     }
-    items.push_back({&setting, &parts_[part], items.size(), {}, EvaluationSum(set_.dataset())});
+    items.push_back({&setting,
+                     &parts_[part],
+                     items.size(),
+                     {},
+                     EvaluationSum(set_.dataset(), session_.stream)});
   }
   std::stable_sort(items.begin(), items.end(),
                    [](const Item& a, const Item& b) { return a.part->begin < b.part->begin; });
@@ -82,7 +86,7 @@ std::vector<Evaluation> Sweep::evaluate(const std::vector<WeightSetting>& settin
   auto run_group = [&] {
     if (group.empty()) return;
     run(group);
-    for (const Item& item : group) {
+    for (Item& item : group) {
       Evaluation& result = results[item.index];
       if (item.setting->budget && item.setting->budget->spent()) {
         result.loss = result.score = result.error = std::numeric_limits<double>::quiet_NaN();

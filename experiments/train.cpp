@@ -7,13 +7,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "data/loader.h"
+#include "data/batch_feed.h"
 #include "data/subset.h"
 #include "engine/captured_step.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
-#include "engine/transfer.h"
-#include "experiments/batch_memory.h"
+#include "engine/loss_sum.h"
 #include "experiments/csv.h"
 #include "experiments/evaluate.h"
 #include "kernels/parallel.h"
@@ -30,6 +29,9 @@ constexpr int64_t kHeldOutEvery = 10;
 
 // No network comes back from a loss beyond it.
 constexpr double kDivergedLoss = 1e6;
+
+// How often in an epoch a device is asked for its losses: each time the host waits for it.
+constexpr int64_t kLossReadings = 8;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -90,7 +92,10 @@ class Trainer {
  public:
   // Loads all that the run needs, and changes nothing on disk.
   Trainer(const TrainOptions& options, RunStatus status, Session& session)
-      : options_(options), session_(session), splits_(session.load(options.data)) {
+      : options_(options),
+        session_(session),
+        splits_(session.load(options.data)),
+        sums_(session.stream, kDivergedLoss) {
     BASIN_CHECK(options.epochs >= 1, "--epochs must be at least 1, got ", options.epochs);
     BASIN_CHECK(options.test_every >= 1, "--test-every must be at least 1, got ",
                 options.test_every);
@@ -115,12 +120,10 @@ class Trainer {
     loader.shuffle = true;
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);
-    loader_ = std::make_unique<data::Loader>(splits_.train,
-                                             data::with_workers(loader, *splits_.train, threads()));
-    memory_ = std::make_unique<BatchMemory>(*splits_.train, loader.batch_size, session.stream);
+    feed_ =
+        std::make_unique<data::BatchFeed>(splits_.train, loader, session.stream, session.resident);
     full_step_ = std::make_unique<CapturedStep>(
-        session.stream, session.arena, [this] { queue_step(full_batch_, full_results_); },
-        session.capture_steps);
+        session.stream, session.arena, [this] { queue_step(full_batch_); }, session.capture_steps);
     resumed_ = status == RunStatus::kUnfinished && fs::exists(resume_path());
     resumed_ ? load_resume() : load_start();
   }
@@ -138,7 +141,7 @@ class Trainer {
     }
     progress_ = own ? own.get() : session_.progress.get();
     progress_->skip(cost(0, position_.epoch) +
-                    3.0 * static_cast<double>(position_.batch * loader_->options().batch_size));
+                    3.0 * static_cast<double>(position_.batch * feed_->options().batch_size));
     while (position_.epoch < options_.epochs) run_epoch();
     progress_->finish();
     write_result();
@@ -220,10 +223,18 @@ class Trainer {
 
   void run_epoch() {
     const double rate = options_.schedule.learning_rate(position_.epoch);
-    loader_->start_epoch(position_.epoch, position_.batch);
+    feed_->start_epoch(position_.epoch, position_.batch);
+    sums_.write({position_.loss_sum, static_cast<int64_t>(position_.correct),
+                 static_cast<int64_t>(position_.images), position_.batch, 0, 0});
+    // The CPU has nothing to wait for.
+    const int64_t batches_a_reading = session_.stream.device() == Device::kCpu
+                                          ? 1
+                                          : feed_->batches_per_epoch() / kLossReadings + 1;
+    show_progress();
     auto start = Clock::now();
-    while (const data::Batch* batch = loader_->next()) {
+    while (const data::BatchTensors* batch = feed_->next()) {
       if (interruption_requested()) {
+        read_losses();
         position_.seconds += seconds_since(start);
         save_resume();
         session_.log.message("interrupted: saved " + options_.out.string() +
@@ -232,12 +243,15 @@ class Trainer {
       }
       train_step(*batch, rate);
       ++position_.batch;
-      progress_->set_title(fmt::format("{} epoch {}/{}, loss {:.3f}",
-                                       options_.out.filename().string(), position_.epoch + 1,
-                                       options_.epochs, position_.loss_sum / position_.images));
-      progress_->advance(3.0 * static_cast<double>(batch->size));
+      if (progress_->due() || position_.batch % batches_a_reading == 0) {
+        read_losses();
+        show_progress();
+      }
+      progress_->advance(3.0 * static_cast<double>(batch->images.shape()[0]));
     }
+    read_losses();
     position_.seconds += seconds_since(start);
+    show_progress();
     if (interruption_requested()) {
       save_resume();
       throw Interrupted();
@@ -253,51 +267,46 @@ class Trainer {
     finish_epoch(row);
   }
 
-  // What the host reads of a step.
-  struct StepResults {
-    Tensor loss, predictions;  // predictions empty for multi-label sets
-  };
+  void show_progress() {
+    progress_->set_title(fmt::format(
+        "{} epoch {}/{}{}", options_.out.filename().string(), position_.epoch + 1, options_.epochs,
+        position_.images > 0 ? fmt::format(", loss {:.3f}", position_.loss_sum / position_.images)
+                             : ""));
+  }
+
+  // Takes the sums of the running epoch over from the device, which it waits for.
+  void read_losses() {
+    const LossSums sums = sums_.read();
+    BASIN_CHECK(sums.diverged_batch == 0, options_.out.string(), ": the loss is ",
+                sums.diverged_loss, " in epoch ", position_.epoch + 1, ", batch ",
+                sums.diverged_batch, ": training diverged. Lower --lr");
+    position_.loss_sum = sums.loss;
+    position_.correct = static_cast<double>(sums.correct);
+    position_.images = static_cast<double>(sums.images);
+  }
 
   // Queues forward, backward and update, with the rate that sgd_ has.
-  void queue_step(const BatchTensors& batch, StepResults& results) {
-    results = {};  // their memory is taken anew
+  void queue_step(const data::BatchTensors& batch) {
     network_->state().begin_step();
     Tape tape(session_.stream, session_.arena, true);
     const Tensor logits = network_->forward(tape, batch.images, Mode::kTrain);
-    if (splits_.train->multi_label()) {
-      results.loss = sigmoid_cross_entropy(tape, logits, batch.targets);
-    } else {
-      results.loss = softmax_cross_entropy(tape, logits, batch.targets);
-      results.predictions = arg_max(tape, logits);
-    }
-    tape.backward(results.loss);
+    Tensor predictions;
+    const Tensor loss = splits_.train->multi_label()
+                            ? sigmoid_cross_entropy(tape, logits, batch.targets)
+                            : softmax_cross_entropy(tape, logits, batch.targets, &predictions);
+    sums_.add(loss, predictions, batch.labels, batch.images.shape()[0]);
+    tape.backward(loss);
     sgd_->step();
   }
 
-  void train_step(const data::Batch& batch, double rate) {
-    const BatchTensors tensors = memory_->fill(batch);
+  void train_step(const data::BatchTensors& batch, double rate) {
     sgd_->set_learning_rate(rate);
-    StepResults of_partial_batch;
-    const bool full = batch.size == loader_->options().batch_size;
-    if (full) {
-      full_batch_ = tensors;  // at the addresses of every full batch
+    if (batch.images.shape()[0] == feed_->options().batch_size) {
+      full_batch_ = batch;  // at the addresses of every full batch
       full_step_->run();
     } else {
-      queue_step(tensors, of_partial_batch);
+      queue_step(batch);
     }
-    const StepResults& results = full ? full_results_ : of_partial_batch;
-    const double value = download<float>(results.loss, session_.stream)[0];
-    BASIN_CHECK(std::abs(value) <= kDivergedLoss, options_.out.string(), ": the loss is ", value,
-                " in epoch ", position_.epoch + 1, ", batch ", position_.batch + 1,
-                ": training diverged. Lower --lr");
-    if (results.predictions) {
-      const auto predictions = download<int32_t>(results.predictions, session_.stream);
-      for (size_t i = 0; i < predictions.size(); ++i) {
-        position_.correct += predictions[i] == batch.labels[i];
-      }
-    }
-    position_.loss_sum += value * static_cast<double>(batch.size);
-    position_.images += static_cast<double>(batch.size);
   }
 
   // Evaluates, then writes the epoch's files; the resume checkpoint last, so that a kill at any
@@ -408,10 +417,9 @@ class Trainer {
   std::unique_ptr<Sgd> sgd_;
   std::unique_ptr<EvaluationSet> test_, train_eval_;
   std::unique_ptr<EvaluationSet> validation_;  // null: the best checkpoint is chosen on test_
-  std::unique_ptr<data::Loader> loader_;
-  std::unique_ptr<BatchMemory> memory_;
-  BatchTensors full_batch_;
-  StepResults full_results_;
+  std::unique_ptr<data::BatchFeed> feed_;
+  data::BatchTensors full_batch_;
+  LossSum sums_;  // of the running epoch
   std::unique_ptr<CapturedStep> full_step_;
   Progress* progress_ = nullptr;
   bool resumed_ = false;

@@ -231,6 +231,10 @@ void Event::synchronize() const {
   check(cudaEventSynchronize(event_of(event_)), "cudaEventSynchronize");
 }
 
+void Event::hold(StreamHandle stream) const {
+  check(cudaStreamWaitEvent(stream, event_of(event_), 0), "cudaStreamWaitEvent");
+}
+
 double Event::milliseconds_since(const Event& begin) const {
   synchronize();
   float milliseconds = 0;

@@ -80,6 +80,8 @@ class Event {
   Event& operator=(const Event&) = delete;
   void record(StreamHandle stream);
   void synchronize() const;  // waits until the stream has come here
+  // What is queued on `stream` from now on runs when the stream of this event has come here.
+  void hold(StreamHandle stream) const;
   // Milliseconds on the GPU from `begin` to here; both were recorded. Waits for this event.
   double milliseconds_since(const Event& begin) const;
 

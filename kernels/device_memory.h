@@ -13,6 +13,13 @@ void* allocate_memory(Device device, int64_t bytes);
 // `bytes` as asked for.
 void release_memory(Device device, void* memory, int64_t bytes);
 
+// Host memory that the device copies from by itself, while the host goes on.
+void* allocate_pinned(Device device, int64_t bytes);
+void release_pinned(Device device, void* memory);
+
+// Memory of the device: of a GPU its own, else that of the machine.
+int64_t memory_bytes(Device device);
+
 namespace emulated {
 
 // Memory of the emulated device can be touched only while one of these exists: while a call or a

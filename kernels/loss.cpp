@@ -67,6 +67,23 @@ void run(const TopKCorrect<T>& call) {
   }
 }
 
+void run(const AddLoss& call) {
+  LossSums& sums = *call.sums;
+  const double loss = *call.loss;
+  if (call.predictions) {
+    for (int64_t row = 0; row < call.rows; ++row) {
+      sums.correct += call.predictions[row] == call.expected[row];
+    }
+  }
+  sums.loss += loss * static_cast<double>(call.rows);
+  sums.images += call.rows;
+  ++sums.batches;
+  if (sums.diverged_batch == 0 && !(std::abs(loss) <= call.limit)) {
+    sums.diverged_batch = sums.batches;
+    sums.diverged_loss = loss;
+  }
+}
+
 template void run(const SoftmaxCrossEntropy<float>&);
 template void run(const SoftmaxCrossEntropy<double>&);
 template void run(const SigmoidCrossEntropy<float>&);

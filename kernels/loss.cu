@@ -11,6 +11,10 @@
 //
 // ArgMax, TopKCorrect: a warp takes a row. Hits are whole numbers, so that the atomic sum of the
 // blocks' does not depend on their order. Read logits once.
+//
+// AddLoss: one block, whose threads count every 256th row; batches come one after the other, so
+// their losses are added in order. The product of a float and a number of images is exact in
+// double: fused or not, the sum has the CPU's bits.
 #include "kernels/loss.h"
 
 #include "kernels/reduce.h"
@@ -140,6 +144,29 @@ __global__ void top_k_correct(TopKCorrect<T> call) {
   }
 }
 
+__global__ void add_loss(AddLoss call) {
+  int64_t correct = 0;
+  if (call.predictions) {
+    for (int64_t row = threadIdx.x; row < call.rows; row += kThreads) {
+      correct += call.predictions[row] == call.expected[row];
+    }
+  }
+  correct = block_sum<kThreads>(correct);
+  if (threadIdx.x == 0) {
+    LossSums sums = *call.sums;
+    const double loss = *call.loss;
+    sums.loss += loss * double(call.rows);
+    sums.correct += correct;
+    sums.images += call.rows;
+    ++sums.batches;
+    if (sums.diverged_batch == 0 && !(fabs(loss) <= call.limit)) {
+      sums.diverged_batch = sums.batches;
+      sums.diverged_loss = loss;
+    }
+    *call.sums = sums;
+  }
+}
+
 unsigned row_blocks(int64_t rows) {
   return static_cast<unsigned>((rows + kWarps - 1) / kWarps);
 }
@@ -164,6 +191,9 @@ template <class T>
 void launch_call(const TopKCorrect<T>& call, StreamHandle stream) {
   launch(top_k_correct<T>, row_blocks(call.rows), kThreads, 0, stream, call);
 }
+void launch_call(const AddLoss& call, StreamHandle stream) {
+  launch(add_loss, 1, kThreads, 0, stream, call);
+}
 
 }  // namespace
 
@@ -175,5 +205,6 @@ BASIN_DEFINE_RUN(ArgMax<float>)
 BASIN_DEFINE_RUN(ArgMax<Bf16>)
 BASIN_DEFINE_RUN(TopKCorrect<float>)
 BASIN_DEFINE_RUN(TopKCorrect<Bf16>)
+BASIN_DEFINE_RUN(AddLoss)
 
 }  // namespace basin

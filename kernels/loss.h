@@ -1,5 +1,6 @@
 // The calls of the losses: softmax cross entropy with soft targets, sigmoid binary cross entropy;
-// and of what is counted beside them: the most probable class, hits among the k most probable.
+// of what is counted beside them: the most probable class, hits among the k most probable; and of
+// the sums over many batches.
 #pragma once
 
 #include <cstdint>
@@ -74,7 +75,30 @@ struct TopKCorrect {
   }
 };
 
+// What the batches of an epoch or of an evaluation add up to; all zero at first.
+struct LossSums {
+  double loss;  // over the images
+  int64_t correct, images, batches;
+  int64_t diverged_batch;  // the first whose loss was beyond the limit, counted from 1; 0: none
+  double diverged_loss;    // the loss of that one
+};
+
+// Adds one batch of `rows` images to *sums: its mean loss times its images, in double, and the rows
+// whose prediction is the class expected of them.
+struct AddLoss {
+  static constexpr const char* kName = "add_loss";
+  const float* loss;           // one element, the mean over the batch
+  const int32_t* predictions;  // [rows], or null: hits are not counted
+  const int32_t* expected;     // [rows]; only with predictions
+  LossSums* sums;
+  double limit;  // a loss is beyond it if its size is larger, or no number
+  int64_t rows;
+  double flops() const { return static_cast<double>(rows); }
+  double bytes() const { return predictions ? 8.0 * static_cast<double>(rows) : 0; }
+};
+
 namespace cpu {
+void run(const AddLoss&);
 template <class T>
 void run(const SoftmaxCrossEntropy<T>&);
 template <class T>

@@ -1,6 +1,8 @@
 // The file of chosen algorithms: reading with checksums, replacing as a whole.
 #include "kernels/plan_file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -23,6 +25,30 @@ std::string checksum(const std::string& text) {
   char digits[9];
   std::snprintf(digits, sizeof(digits), "%08x", static_cast<unsigned>(hash));
   return digits;
+}
+
+// Holds the lock of a file while it exists; without effect where there can be no lock.
+class FileLock {
+ public:
+  explicit FileLock(const std::string& path)
+      : file_(open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0666)) {
+    if (file_ >= 0) flock(file_, LOCK_EX);
+  }
+  ~FileLock() {
+    if (file_ >= 0) close(file_);
+  }
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int file_;
+};
+
+// A name for a file beside `path` that no other process uses, here or on another machine.
+std::string temporary_name(const std::string& path) {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  return concat(path, ".", host, ".", getpid());
 }
 
 }  // namespace
@@ -75,10 +101,14 @@ void PlanFile::add(const std::string& key, const std::string& value) {
               "plan file: key or value with a separator: ", key);
   entries_[key] = value;
   if (path_.empty()) return;
+  std::error_code ignored;
+  const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
+  if (!folder.empty()) std::filesystem::create_directories(folder, ignored);
+  const FileLock lock(path_ + ".lock");
   std::map<std::string, std::string> all;
   read(all, false);
   for (const auto& [own_key, own_value] : entries_) all[own_key] = own_value;
-  const std::string temporary = concat(path_, ".", getpid());
+  const std::string temporary = temporary_name(path_);
   {
     std::ofstream file(temporary);
     file << kFormat << '\n';
@@ -93,7 +123,6 @@ void PlanFile::add(const std::string& key, const std::string& value) {
       if (!error) return;
     }
   }
-  std::error_code ignored;
   std::filesystem::remove(temporary, ignored);
   if (!write_failed_) {
     std::fprintf(stderr,

@@ -7,7 +7,8 @@
 namespace basin {
 
 // One line for each choice, `checksum key = value`, under a line that names the format. The file is
-// replaced as a whole, so a reader never sees half of it.
+// replaced as a whole, so a reader never sees half of it; processes that add to it at once wait for
+// each other at the lock PATH.lock, so that none loses what another adds.
 class PlanFile {
  public:
   // Reads the file if there is one; `path` empty: nothing is read or kept. A file of another format
@@ -17,8 +18,9 @@ class PlanFile {
 
   // The value of `key`; empty if there is none.
   std::string find(const std::string& key) const;
-  // Adds or replaces one, together with what other processes have added since. A file that cannot
-  // be written is reported on stderr, once. Neither text may hold a line break, a key no " = ".
+  // Adds or replaces one, together with what other processes have added since; makes the file's
+  // folder where there is none. A file that cannot be written is reported on stderr, once. Neither
+  // text may hold a line break, a key no " = ".
   void add(const std::string& key, const std::string& value);
 
  private:

@@ -130,6 +130,7 @@ void Stream::copy_to_device(void* to, const void* from, int64_t bytes) {
 
 void Stream::copy_to_host(void* to, const void* from, int64_t bytes) {
   check_not_capturing("a copy to the host");
+  ++waits_;
 #ifdef BASIN_CUDA
   if (device_ == Device::kCuda) {
     cuda::copy(to, from, bytes, resources_->handle);
@@ -163,6 +164,7 @@ void Stream::zero(void* to, int64_t bytes) {
 
 void Stream::synchronize() {
   check_not_capturing("waiting for the device");
+  ++waits_;
 #ifdef BASIN_CUDA
   if (device_ == Device::kCuda) cuda::synchronize(resources_->handle);
 #endif

@@ -29,6 +29,14 @@ Device device_named(const std::string& name);
 // Of "cuda", what GPU it is, with its memory, driver and CUDA; of the others what they are.
 std::string describe(Device device);
 
+// Bytes of a device's memory that this process holds, and the most it has held; without what
+// libraries take, and take for a moment to choose algorithms. On the CPU and the emulated device
+// addresses that are only reserved count, too.
+struct MemoryUse {
+  int64_t now = 0, peak = 0;
+};
+MemoryUse memory_use(Device device);
+
 struct CallDescription;  // kernels/call_description.h
 
 // Told of every call that runs: a profile, a trace. Null in ordinary runs.
@@ -75,6 +83,8 @@ class Stream {
   void zero(void* to, int64_t bytes);
   // Waits for everything queued so far.
   void synchronize();
+  // How often the host has waited: calls of copy_to_host() and synchronize().
+  int64_t waits() const { return waits_; }
 
   // Between the two, calls and copies inside device memory are recorded and not run; copies from or
   // to the host and waiting throw Error. Not on the CPU.
@@ -97,6 +107,7 @@ class Stream {
   void check_not_capturing(const char* what) const;
 
   Device device_;
+  int64_t waits_ = 0;
   std::unique_ptr<Resources> resources_;
 };
 

@@ -14,9 +14,11 @@ norm, and Fixup's resnet20 and resnet50; initialised as Basin does where zeros a
   compile_max_autotune  the same, with mode="max-autotune"
   basin                 basin bench --model M --image-size S --batch-size N --classes K
                           --mode train|eval --warmup W --steps K --json
-                          (CPU: --threads T; GPU: --device cuda --precision P)
+                          (CPU: --device cpu --threads T; GPU: --device cuda --precision P)
 of which the first four run with each --python. basin bench prints {"step_seconds": [...],
-"peak_memory_bytes": n, "cpu_seconds": [...], "device_memory_bytes": n}, the last two optional.
+"captured_step_seconds": [...], "peak_memory_bytes": n, "cpu_seconds": [...],
+"device_memory_bytes": n}, of which the first and the third must be there. Where steps were captured
+into a CUDA graph, as Basin trains, "basin" is those, and "basin, not captured" a row of its own.
 
 CPU: fp32; wall and process CPU time of every step; peak memory is VmHWM. On a busy machine compare
 the CPU times at one thread.
@@ -276,8 +278,9 @@ def sides(arguments):
             warmup = arguments.warmup
             if step_seconds:
                 warmup = max(warmup, math.ceil(warmup_seconds / step_seconds))
-            where = ["--threads", str(threads)] if arguments.device == "cpu" else [
-                "--device", "cuda", "--precision", arguments.precision]
+            where = ["--device", arguments.device]
+            where += (["--threads", str(threads)] if arguments.device == "cpu" else
+                      ["--precision", arguments.precision])
             return [arguments.basin, "bench", "--model", net, "--image-size", str(size),
                     "--batch-size", str(batch_size(arguments, net, mode)), "--classes",
                     str(classes), "--mode", mode, *where, "--warmup", str(warmup),
@@ -421,7 +424,8 @@ def main():
                    "precision": arguments.precision,
                    "side": side if side == "basin" else f"torch {version} {side}",
                    "batch": batch_size(arguments, net, mode), "steps_per_round": steps,
-                   "step_seconds": [], "cpu_seconds": [], "peak_memory_bytes": 0,
+                   "step_seconds": [], "not_captured": [], "cpu_seconds": [],
+                   "peak_memory_bytes": 0,
                    "device_memory_bytes": 0, "load": []}
             group.append((row, command(net, mode, threads, arguments.warmup_seconds, step_seconds,
                                        steps)))
@@ -429,11 +433,16 @@ def main():
             for row, command in group:
                 row["load"].append(load())
                 result = run(command, environment)
-                row["step_seconds"] += result["step_seconds"]
-                row["cpu_seconds"] += result.get("cpu_seconds", [])
+                captured = result.get("captured_step_seconds")
+                row["step_seconds"] += captured or result["step_seconds"]
+                row["not_captured"] += result["step_seconds"] if captured else []
+                row["cpu_seconds"] += [] if captured else result.get("cpu_seconds", [])
                 for key in ("peak_memory_bytes", "device_memory_bytes"):
                     row[key] = max(row[key], result.get(key, 0))
         group_rows = [row for row, _ in group]
+        group_rows += [{**row, "side": row["side"] + ", not captured",
+                        "step_seconds": row["not_captured"]}
+                       for row in group_rows if row["not_captured"]]
         rows += group_rows
         print(table(group_rows), file=sys.stderr, flush=True)  # not lost when interrupted
     about["load_after"], about["gpu_after"] = load(), gpu_state()

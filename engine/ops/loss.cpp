@@ -1,4 +1,4 @@
-// The losses, and the most probable class. Forward of a loss already computes the gradient for a
+// The losses. Forward of a loss already computes the gradient for a
 // loss gradient of 1; backward scales it.
 #include "kernels/loss.h"
 
@@ -10,7 +10,8 @@ namespace basin {
 namespace {
 
 template <template <class> class Call>
-Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
+Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets,
+                     [[maybe_unused]] Tensor* predictions = nullptr) {
   BASIN_CHECK(logits.shape().rank() == 2 && logits.shape() == targets.shape(), Call<float>::kName,
               ": logits ", logits.shape().text(), " and targets ", targets.shape().text(),
               " differ");
@@ -25,6 +26,12 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
       partials = tape.empty({call.rows}, DType::kF64);
       call.partials = partials.data<double>();
     }
+    if constexpr (requires { call.predictions; }) {
+      if (predictions) {
+        *predictions = tape.empty({call.rows}, DType::kI32);
+        call.predictions = predictions->data<int32_t>();
+      }
+    }
     run(call, tape.stream());
     return tape.record(loss, {logits}, [&tape, logits = logits.slot(), unit](const Tensor& dy) {
       const GradientTarget dx = tape.gradient_target(logits);
@@ -36,24 +43,13 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
 
 }  // namespace
 
-Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
-  return cross_entropy<SoftmaxCrossEntropy>(tape, logits, targets);
+Tensor softmax_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets,
+                             Tensor* predictions) {
+  return cross_entropy<SoftmaxCrossEntropy>(tape, logits, targets, predictions);
 }
 
 Tensor sigmoid_cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
   return cross_entropy<SigmoidCrossEntropy>(tape, logits, targets);
-}
-
-Tensor arg_max(Tape& tape, const Tensor& logits) {
-  BASIN_CHECK(logits.shape().rank() == 2, "arg_max: logits must be [N,K], got ",
-              logits.shape().text());
-  Tensor predictions = tape.empty({logits.shape()[0]}, DType::kI32);
-  dispatch(logits.dtype(), [&]<class T>() {
-    run(ArgMax<T>{logits.data<T>(), predictions.data<int32_t>(), logits.shape()[0],
-                  logits.shape()[1]},
-        tape.stream());
-  });
-  return predictions;
 }
 
 }  // namespace basin

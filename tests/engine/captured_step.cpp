@@ -117,6 +117,9 @@ TEST_CASE("captured step: what must not be in one is refused when it is recorded
     step.run();
     step.run();
     CHECK(contains(error_of([&] { step.run(); }), "more memory"));
+    CHECK(!step.captured());
+    CHECK(contains(error_of([&] { step.run(); }), "more memory"));
+    CHECK(bytes == 40000);  // recorded a second time, not replayed
   }
   {
     Fixture f;

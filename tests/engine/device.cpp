@@ -140,6 +140,20 @@ TEST_CASE("device: Gram matrices and HSIC on the emulated device") {
   }
 }
 
+TEST_CASE("device: how much memory is held, and was held at most") {
+  Stream stream(Device::kEmulated);
+  const MemoryUse before = memory_use(Device::kEmulated);
+  {
+    const auto block = allocate_state(int64_t{3} << 20, stream);
+    CHECK(memory_use(Device::kEmulated).now == before.now + (int64_t{3} << 20));
+  }
+  const auto block = allocate_state(1000, stream);
+  const MemoryUse after = memory_use(Device::kEmulated);
+  CHECK(after.now == before.now + 1000);
+  CHECK(after.peak >= before.now + (int64_t{3} << 20));
+  CHECK(after.peak >= before.peak);
+}
+
 TEST_CASE("device: an element type that a device lacks is a clear error") {
   Stream cpu(Device::kCpu), emulated(Device::kEmulated);
   double value = 0;

@@ -286,3 +286,31 @@ TEST_CASE("device peaks: both were measured") {
   CHECK(peaks.copy_buffer_bytes >= 1 << 20);
   CHECK(peaks.product_side >= 256);
 }
+
+TEST_CASE("bench: captured steps are timed beside ordinary ones, where the device has them") {
+  BenchOptions options;
+  options.model = "fixup_resnet8";
+  options.width = 4;
+  options.batch_size = 2;
+  options.image_size = 8;
+  options.steps = 3;
+  options.warmup = 0;
+  struct Case {
+    Device device;
+    bool training, capture;
+    size_t captured;
+  };
+  for (const Case& c :
+       {Case{Device::kCpu, true, true, 0}, Case{Device::kEmulated, true, true, 3},
+        Case{Device::kEmulated, true, false, 0}, Case{Device::kEmulated, false, true, 0}}) {
+    Session session;
+    session.use(c.device);
+    session.capture_steps = c.capture;
+    options.training = c.training;
+    const BenchResult result = bench(options, session);
+    CHECK(result.step_seconds.size() == 3);
+    CHECK(result.captured_step_seconds.size() == c.captured);
+    for (const double seconds : result.captured_step_seconds) CHECK(seconds > 0);
+    CHECK(result.device_memory_bytes == 0);  // of a GPU alone
+  }
+}

@@ -53,6 +53,8 @@ TEST_CASE("program: version, help, and wrong usage") {
   CHECK(contains(version.out, "basin "));
   const ProgramResult help = fixture.run({"--help"});
   CHECK(help.code == 0);
+  CHECK(contains(help.out, "--plan-file"));
+  CHECK(contains(help.out, "=" + default_plan_file()));
   struct Help {
     std::string command, text;  // an option of it, its default beside it
   };
@@ -291,6 +293,11 @@ TEST_CASE("program: bench, its tables and its trace") {
     CHECK(contains(evaluated.out, part));
   }
   CHECK_FALSE(contains(evaluated.out, "backward"));
+  CHECK_FALSE(contains(evaluated.out, "captured"));
+  const ProgramResult emulated =
+      fixture.run(bench + std::vector<std::string>{"--device", "emulated", "--no-graph"});
+  CHECK(emulated.code == 0);
+  CHECK(contains(emulated.out, "captured  not timed: --no-graph"));
   const ProgramResult bad = fixture.run(bench + std::vector<std::string>{"--batch-size", "0"});
   CHECK(bad.code != 0);
 }

@@ -25,9 +25,9 @@ namespace fs = std::filesystem;
 // Memory of a session in a test; small, so that reserving it is cheap under ASan.
 constexpr int64_t kSessionBytes = int64_t{256} << 20;
 
-inline std::unique_ptr<Session> small_session() {
+inline std::unique_ptr<Session> small_session(Device device = Device::kCpu) {
   return std::unique_ptr<Session>(
-      new Session{Stream(Device::kCpu), StepArena(kSessionBytes), {}, {}});
+      new Session{Stream(device), StepArena(kSessionBytes, device), {}, {}});
 }
 
 inline void write_idx(const fs::path& path, const std::vector<int64_t>& sizes,

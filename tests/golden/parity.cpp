@@ -10,6 +10,15 @@ TEST_CASE("resnet20: first step") {
   check_first_step_in_single("resnet20");
 }
 
+TEST_CASE("fixup_resnet20: the emulated device") {
+  check_first_step_in_single("fixup_resnet20", Device::kEmulated);
+  check_ten_steps_in_single("fixup_resnet20", Device::kEmulated);
+}
+TEST_CASE("resnet20: the emulated device") {
+  check_first_step_in_single("resnet20", Device::kEmulated);
+  check_ten_steps_in_single("resnet20", Device::kEmulated);
+}
+
 TEST_CASE("fixup_resnet20: first step in double") {
   check_first_step_in_double("fixup_resnet20");
 }

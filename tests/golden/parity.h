@@ -11,23 +11,31 @@
 #include <vector>
 
 #include "engine/sgd.h"
+#include "engine/transfer.h"
 #include "models/network.h"
 #include "tests/golden/golden.h"
 
 namespace basin::golden {
 
 template <class T>
-std::vector<double> read(const Tensor& tensor) {
-  const T* data = tensor.data<T>();
-  std::vector<double> x(data, data + tensor.size());
+std::vector<double> read(const Tensor& tensor, Stream& stream) {
+  const std::vector<T> elements = download<T>(tensor, stream);
+  std::vector<double> x(elements.begin(), elements.end());
   const Shape& shape = tensor.shape();
   return shape.rank() == 4 ? channels_first(x, shape[0], shape[1], shape[2], shape[3]) : x;
 }
 
 template <class T>
+void write(const std::vector<double>& x, const Tensor& to, Stream& stream) {
+  REQUIRE(static_cast<int64_t>(x.size()) == to.size());
+  const std::vector<T> elements(x.begin(), x.end());
+  upload(elements.data(), to, stream);
+}
+
+template <class T>
 Tensor constant(Tape& tape, Shape shape, const std::vector<double>& x) {
   Tensor tensor = tape.empty(shape, dtype_of<T>());
-  std::copy(x.begin(), x.end(), tensor.data<T>());
+  write<T>(x, tensor, tape.stream());
   return tensor;
 }
 
@@ -35,7 +43,9 @@ Tensor constant(Tape& tape, Shape shape, const std::vector<double>& x) {
 template <class T>
 class ModelRun {
  public:
-  explicit ModelRun(const std::string& name) : golden_(read_model_case(name)) {
+  explicit ModelRun(const std::string& name, Device device = Device::kCpu,
+                    const StreamOptions& of_stream = {})
+      : golden_(read_model_case(name)), stream_(device, of_stream), arena_(0, device) {
     ModelOptions options;
     options.name = golden_.model;
     options.classes = golden_.classes;
@@ -52,7 +62,7 @@ class ModelRun {
         REQUIRE(drawn.shape == std::vector<int64_t>{shape[0], shape[3], shape[1], shape[2]});
         x = channels_last(x, shape[0], shape[3], shape[1], shape[2]);
       }
-      std::copy(x.begin(), x.end(), entry.tensor.template data<T>());
+      write<T>(x, entry.tensor, stream_);
     }
   }
 
@@ -61,14 +71,14 @@ class ModelRun {
   void check_evaluation(double tolerance) {
     Tape tape(stream_, arena_, false);
     const Tensor logits = network_->forward(tape, images(tape, 0), Mode::kEvaluate);
-    CHECK(golden_.eval_logits.error("logits", read<T>(logits)) < tolerance);
+    CHECK(golden_.eval_logits.error("logits", read<T>(logits, stream_)) < tolerance);
   }
 
   // One step without its update: logits, loss and running statistics within `tolerance`, gradients
   // within `gradient_tolerance`.
   void check_first_step(double tolerance, double gradient_tolerance) {
     const double loss = forward_backward(0, [&](const Tensor& logits) {
-      CHECK(golden_.train_logits.error("logits", read<T>(logits)) < tolerance);
+      CHECK(golden_.train_logits.error("logits", read<T>(logits, stream_)) < tolerance);
     });
     CHECK(std::abs(loss / golden_.losses[0] - 1) < tolerance);
     double worst = 0;
@@ -76,12 +86,13 @@ class ModelRun {
     for (const auto& entry : network_->state().entries()) {
       CAPTURE(entry.name);
       if (entry.buffer) {
-        CHECK(golden_.running_stats.at(entry.name).error(entry.name, read<T>(entry.tensor)) <
-              tolerance);
+        CHECK(
+            golden_.running_stats.at(entry.name).error(entry.name, read<T>(entry.tensor, stream_)) <
+            tolerance);
         continue;
       }
-      const double error =
-          golden_.gradients.at(entry.name).error(entry.name, read<T>(entry.tensor.gradient()));
+      const double error = golden_.gradients.at(entry.name)
+                               .error(entry.name, read<T>(entry.tensor.gradient(), stream_));
       CHECK(error < gradient_tolerance);
       if (!(error <= worst)) {
         worst = error;
@@ -113,7 +124,7 @@ class ModelRun {
     for (const auto& entry : network_->state().entries()) {
       if (entry.buffer) continue;
       CAPTURE(entry.name);
-      std::vector<double> update = read<T>(entry.tensor);
+      std::vector<double> update = read<T>(entry.tensor, stream_);
       const std::vector<double> start = initial(entry.name);
       for (size_t i = 0; i < update.size(); ++i) update[i] -= start[i];
       const double error = golden_.updates.at(entry.name).error(entry.name, update);
@@ -145,20 +156,21 @@ class ModelRun {
     const Tensor logits = network_->forward(tape, images(tape, step), Mode::kTrain);
     look(logits);
     const Tensor loss = softmax_cross_entropy(tape, logits, targets(tape, step));
-    const double value = static_cast<double>(*loss.data<T>());
+    const auto value = static_cast<double>(download<T>(loss, stream_)[0]);
     tape.backward(loss);
     return value;
   }
 
   ModelCase golden_;
-  Stream stream_{Device::kCpu};
+  Stream stream_;
   StepArena arena_;
   std::unique_ptr<Network> network_;
 };
 
 // The first step in single precision, on images that keep away from kinks.
-inline void check_first_step_in_single(const std::string& name) {
-  ModelRun<float> run(name);
+inline void check_first_step_in_single(const std::string& name, Device device = Device::kCpu,
+                                       const StreamOptions& options = {}) {
+  ModelRun<float> run(name, device, options);
   if (run.golden().eval_logits.norm > 0) run.check_evaluation(1e-5);
   run.check_first_step(1e-4, 1e-4);
 }
@@ -169,8 +181,9 @@ inline void check_first_step_in_double(const std::string& name) {
   run.check_first_step(1e-11, 1e-11);
 }
 
-inline void check_ten_steps_in_single(const std::string& name) {
-  ModelRun<float>(name).check_losses(1e-3);
+inline void check_ten_steps_in_single(const std::string& name, Device device = Device::kCpu,
+                                      const StreamOptions& options = {}) {
+  ModelRun<float>(name, device, options).check_losses(1e-3);
 }
 
 inline void check_ten_steps_in_double(const std::string& name) {

@@ -203,3 +203,56 @@ TEST_CASE("hits among the k most probable classes, on top of those before") {
     }
   }
 }
+
+TEST_CASE("batches added up: losses in order, hits, and the first batch whose loss is no use") {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  struct Batch {
+    float loss;
+    int64_t rows;
+  };
+  // More rows than a block has threads, and fewer; no order of these losses but their own has their
+  // sum's bits.
+  const Batch batches[] = {{0.1f, 700}, {1e-7f, 1}, {3e5f, 37}, {1.3f, 256}, {-1e-3f, 257}};
+  for (const bool counted : {true, false}) {
+    Guarded<LossSums> sums(1);
+    sums[0] = {0.7, 5, 11, 3, 0, 0};
+    LossSums want = sums[0];
+    for (const Batch& batch : batches) {
+      Guarded<float> loss(1);
+      loss[0] = batch.loss;
+      Guarded<int32_t> predictions(counted ? batch.rows : 0), expected(predictions.size());
+      for (int64_t row = 0; row < predictions.size(); ++row) {
+        predictions[row] = static_cast<int32_t>(row % 7);
+        expected[row] = static_cast<int32_t>(row % 3);
+        want.correct += row % 7 == row % 3;
+      }
+      run_checked({&loss, &predictions, &expected}, {&sums}, [&] {
+        device::run(AddLoss{loss.data(), predictions.or_null(), expected.or_null(), sums.data(),
+                            1e6, batch.rows});
+      });
+      want.loss += double(batch.loss) * double(batch.rows);
+      want.images += batch.rows;
+      ++want.batches;
+      CHECK(sums[0].loss == want.loss);
+      CHECK(sums[0].correct == want.correct);
+      CHECK(sums[0].images == want.images);
+      CHECK(sums[0].batches == want.batches);
+      CHECK(sums[0].diverged_batch == 0);
+    }
+  }
+  for (const float bad : {nan, -2e6f, std::numeric_limits<float>::infinity()}) {
+    CAPTURE(bad);
+    Guarded<LossSums> sums(1);
+    sums[0] = {};
+    for (const float value : {1e6f, bad, 1.0f, 3e6f}) {
+      Guarded<float> loss(1);
+      loss[0] = value;
+      run_checked({&loss}, {&sums}, [&] {
+        device::run(AddLoss{loss.data(), nullptr, nullptr, sums.data(), 1e6, 4});
+      });
+    }
+    CHECK(sums[0].batches == 4);
+    CHECK(sums[0].diverged_batch == 2);
+    CHECK((sums[0].diverged_loss == bad || (bad != bad && sums[0].diverged_loss != bad)));
+  }
+}

@@ -2,11 +2,16 @@
 #include "kernels/plan_file.h"
 
 #include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <vector>
 
+#include "kernels/check.h"
 #include "tests/support/temporary_folder.h"
 
 using basin::PlanFile;
@@ -32,6 +37,41 @@ TEST_CASE("plan file: what was added is found, by others too, and what they adde
   CHECK(third.find("a") == "direct engine 5");
   CHECK(third.find("b") == "scratch engine 2 3:4");
   CHECK(third.find("c") == "");
+}
+
+TEST_CASE("plan file: processes that add at once lose nothing, in a folder that they make") {
+  constexpr int kProcesses = 4, kChoices = 25;
+  const TemporaryFolder folder;
+  const std::string path = (folder.path / "made" / "plans.txt").string();
+  std::vector<pid_t> children;
+  for (int process = 0; process < kProcesses; ++process) {
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      PlanFile file(path);
+      for (int choice = 0; choice < kChoices; ++choice) {
+        file.add(basin::concat("process ", process, " choice ", choice), "direct engine 1");
+      }
+      _exit(0);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+  }
+  const PlanFile file(path);
+  int found = 0;
+  for (int process = 0; process < kProcesses; ++process) {
+    for (int choice = 0; choice < kChoices; ++choice) {
+      found +=
+          file.find(basin::concat("process ", process, " choice ", choice)) == "direct engine 1";
+    }
+  }
+  CHECK(found == kProcesses * kChoices);
+  // Nothing but the file and its lock is left.
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path / "made"), {}) == 2);
 }
 
 TEST_CASE("plan file: a damaged line is left out, and the others are used") {
@@ -75,7 +115,9 @@ TEST_CASE("plan file: a file of another format is replaced by the next choice") 
 
 TEST_CASE(
     "plan file: without a path, and where nothing can be written, choices hold for the process") {
-  PlanFile nowhere(""), unwritable("/nonexistent/folder/plans.txt");
+  const TemporaryFolder folder;
+  std::ofstream(folder.path / "file") << "no folder";
+  PlanFile nowhere(""), unwritable((folder.path / "file" / "plans.txt").string());
   for (PlanFile* file : {&nowhere, &unwritable}) {
     file->add("a", "direct engine 1");
     file->add("b", "direct engine 2");

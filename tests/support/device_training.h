@@ -29,6 +29,7 @@ struct DeviceRunOptions {
   bool capture = false;
   double nudge =
       0;  // by how much each weight is moved at the start, relative to itself, up or down
+  StreamOptions stream = {};
 };
 
 // On four random images; the learning rate changes in every step.
@@ -36,7 +37,7 @@ inline DeviceRun run_on_device(const DeviceCase& network_case, Device device,
                                const DeviceRunOptions& options = {}) {
   constexpr int64_t kImages = 4, kClasses = 3;
   constexpr int kSteps = 10;
-  Stream stream(device);
+  Stream stream(device, options.stream);
   StepArena arena(int64_t{64} << 20, device);
   const auto network = small_network(network_case.name, stream, kClasses);
   network->initialize(3);

@@ -1,0 +1,31 @@
+// Sums of losses in device memory.
+#include "engine/loss_sum.h"
+
+#include "kernels/run.h"
+
+namespace basin {
+
+LossSum::LossSum(Stream& stream, double limit)
+    : stream_(&stream), limit_(limit), sums_(allocate_state(sizeof(LossSums), stream)) {}
+
+void LossSum::add(const Tensor& loss, const Tensor& predictions, const Tensor& expected,
+                  int64_t rows) {
+  BASIN_CHECK(!predictions || (predictions.size() == rows && expected && expected.size() == rows),
+              "of ", rows, " images there must be as many predictions and classes");
+  run(AddLoss{loss.data<float>(), predictions.data_or_null<int32_t>(),
+              expected.data_or_null<int32_t>(), static_cast<LossSums*>(sums_->data()), limit_,
+              rows},
+      *stream_);
+}
+
+LossSums LossSum::read() const {
+  LossSums sums;
+  stream_->copy_to_host(&sums, sums_->data(), sizeof(sums));
+  return sums;
+}
+
+void LossSum::write(const LossSums& sums) {
+  stream_->copy_to_device(sums_->data(), &sums, sizeof(sums));
+}
+
+}  // namespace basin

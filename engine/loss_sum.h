@@ -1,0 +1,33 @@
+// What the losses of many batches add up to, kept in device memory: the host waits for it only when
+// it reads.
+#pragma once
+
+#include <limits>
+#include <memory>
+
+#include "engine/tensor.h"
+#include "kernels/loss.h"
+#include "kernels/stream.h"
+
+namespace basin {
+
+// At one address, so that a captured step may add to it.
+class LossSum {
+ public:
+  // All zero. `limit`: a batch whose loss is beyond it, or no number, is noted (LossSums).
+  explicit LossSum(Stream& stream, double limit = std::numeric_limits<double>::infinity());
+  // Queues the addition of one batch of `rows` images: `loss` f32 [1], their mean, and
+  // `predictions` and `expected` i32 [rows], whose hits are counted; both may be empty.
+  void add(const Tensor& loss, const Tensor& predictions, const Tensor& expected, int64_t rows);
+  // Waits for the device.
+  LossSums read() const;
+  // Goes on from `sums`.
+  void write(const LossSums& sums);
+
+ private:
+  Stream* stream_;
+  double limit_;
+  std::shared_ptr<Storage> sums_;
+};
+
+}  // namespace basin

@@ -1,0 +1,211 @@
+// Batches made on the emulated device from bytes against those of the loader, and where the bytes
+// of a set lie.
+#include "data/batch_feed.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "data/subset.h"
+#include "kernels/device_memory.h"
+#include "tests/data/fixtures.h"
+
+using namespace basin;
+using namespace basin::data;
+
+namespace {
+
+template <class T>
+std::vector<T> download(const Tensor& from, Stream& stream) {
+  std::vector<T> elements(from.size());
+  stream.copy_to_host(elements.data(), from.data<T>(), from.size() * int64_t{sizeof(T)});
+  return elements;
+}
+
+// As noise_dataset, with up to `labels` labels an image.
+std::shared_ptr<const Dataset> multi_label_dataset(int64_t size, int64_t side, int64_t labels) {
+  const auto noise = noise_dataset(size, side, labels);
+  DatasetInfo info;
+  info.name = "multi-label noise";
+  info.height = info.width = side;
+  info.class_names = noise->class_names();
+  info.multi_label = true;
+  info.mean = noise->mean();
+  info.stddev = noise->stddev();
+  Bytes pixels, rows;
+  for (int64_t i = 0; i < size; ++i) {
+    const Bytes image = read_image(*noise, i);
+    pixels.insert(pixels.end(), image.begin(), image.end());
+    for (int64_t label = 0; label < labels; ++label) rows.push_back((i >> label) % 2);
+  }
+  return std::make_shared<const ArrayDataset>(info, rows, pixels);
+}
+
+// The same images, as if each had to be decoded.
+class Decoded : public Dataset {
+ public:
+  explicit Decoded(std::shared_ptr<const Dataset> images)
+      : Dataset(info(*images), std::vector<int32_t>(images->size(), 0)),
+        images_(std::move(images)) {}
+  bool in_memory() const override { return false; }
+  void read(int64_t index, uint8_t* pixels) const override { images_->read(index, pixels); }
+
+ private:
+  static DatasetInfo info(const Dataset& images) {
+    DatasetInfo info;
+    info.name = "decoded";
+    info.height = images.height();
+    info.width = images.width();
+    info.class_names = {"all"};
+    info.mean = images.mean();
+    info.stddev = images.stddev();
+    return info;
+  }
+  std::shared_ptr<const Dataset> images_;
+};
+
+struct Difference {
+  double images = 0, targets = 0;  // largest
+};
+
+// Two epochs of batches, the second from its second batch on; the others must be equal.
+Difference compare(const std::shared_ptr<const Dataset>& dataset, LoaderOptions options,
+                   bool expect_resident) {
+  Stream stream(Device::kEmulated);
+  ResidentImages resident(expect_resident ? std::optional<int64_t>() : 0);
+  BatchFeed feed(dataset, options, stream, resident);
+  CHECK(feed.resident() == expect_resident);
+  Loader loader(dataset, options);
+  CHECK(feed.batches_per_epoch() == loader.batches_per_epoch());
+  Difference difference;
+  const float* address = nullptr;
+  for (const int64_t epoch : {3, 4}) {
+    loader.start_epoch(epoch, epoch - 3);
+    feed.start_epoch(epoch, epoch - 3);
+    while (const Batch* expected = loader.next()) {
+      const BatchTensors* actual = feed.next();
+      REQUIRE(actual);
+      REQUIRE(actual->images.shape() ==
+              Shape{expected->size, dataset->height(), dataset->width(), 3});
+      REQUIRE(actual->targets.shape() == Shape{expected->size, dataset->classes()});
+      if (!address) address = actual->images.data<float>();
+      CHECK(actual->images.data<float>() == address);
+      CHECK(feed.drawn().indices == expected->indices);
+      if (dataset->multi_label()) {
+        CHECK(!actual->labels);
+      } else {
+        CHECK(download<int32_t>(actual->labels, stream) == expected->labels);
+      }
+      const auto images = download<float>(actual->images, stream);
+      const auto targets = download<float>(actual->targets, stream);
+      auto largest = [](const std::vector<float>& values, const float* wanted, double& most) {
+        for (size_t i = 0; i < values.size(); ++i) {
+          const double off = std::abs(double(values[i]) - wanted[i]);
+          if (!(off <= most)) most = off;
+        }
+      };
+      largest(images, expected->images, difference.images);
+      largest(targets, expected->targets, difference.targets);
+    }
+    CHECK(feed.next() == nullptr);
+  }
+  return difference;
+}
+
+}  // namespace
+
+TEST_CASE("batch feed: batches of a device have the bits of the loader's, without mixup") {
+  const auto whole = noise_dataset(21, 8, 5);
+  const std::shared_ptr<const Dataset> sets[] = {
+      whole, subset(whole, {20, 3, 3, 7, 0, 11, 5, 9, 2, 1, 19}), multi_label_dataset(13, 8, 3)};
+  for (const auto& dataset : sets) {
+    for (const bool resident : {true, false}) {
+      for (const bool augment : {false, true}) {
+        for (const int shuffled : {0, 1, 2}) {
+          CAPTURE(dataset->name());
+          CAPTURE(resident);
+          CAPTURE(augment);
+          CAPTURE(shuffled);
+          LoaderOptions options;
+          options.batch_size = 4;
+          options.seed = 5;
+          options.shuffle = true;
+          options.augment = augment;
+          options.block_size = shuffled == 1 ? 4 : 0;
+          options.pixel_shuffle = shuffled == 2;
+          options.shuffle_seed = 1234;
+          const Difference plain = compare(dataset, options, resident);
+          CHECK(plain.images == 0);
+          CHECK(plain.targets == 0);
+          // Of mixup a compiler may fuse a product and a sum: one rounding of values below 4.
+          options.mixup_alpha = 0.7f;
+          const Difference mixed = compare(dataset, options, resident);
+          CHECK(mixed.images <= std::ldexp(4, -23));
+          CHECK(mixed.targets <= std::ldexp(1, -23));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("batch feed: images that are decoded stay on the device unless they are augmented") {
+  const auto decoded = std::make_shared<const Decoded>(noise_dataset(10, 8, 2));
+  LoaderOptions options;
+  options.batch_size = 4;
+  CHECK(compare(decoded, options, true).images == 0);
+  options.augment = true;
+  CHECK(compare(decoded, options, false).images == 0);
+  Stream stream(Device::kEmulated);
+  ResidentImages resident;
+  CHECK_FALSE(BatchFeed(decoded, options, stream, resident).resident());
+  options.form = BatchForm::kViews;
+  CHECK(contains(error_of([&] { Loader(decoded, options); }), "no views"));
+}
+
+TEST_CASE("batch feed: on the CPU batches are the loader's") {
+  const auto dataset = noise_dataset(10, 8, 2);
+  Stream stream(Device::kCpu);
+  ResidentImages resident;
+  LoaderOptions options;
+  options.batch_size = 4;
+  options.mixup_alpha = 1;
+  BatchFeed feed(dataset, options, stream, resident);
+  CHECK_FALSE(feed.resident());
+  Loader loader(dataset, options);
+  loader.start_epoch(0);
+  feed.start_epoch(0);
+  while (const Batch* expected = loader.next()) {
+    const BatchTensors* actual = feed.next();
+    REQUIRE(actual);
+    CHECK(std::equal(expected->images, expected->images + actual->images.size(),
+                     actual->images.data<float>()));
+    CHECK(std::equal(expected->targets, expected->targets + actual->targets.size(),
+                     actual->targets.data<float>()));
+  }
+}
+
+TEST_CASE("resident images: shared while in use, within their bound") {
+  Stream stream(Device::kEmulated);
+  const auto a = noise_dataset(10, 8, 2), b = noise_dataset(11, 8, 2);
+  const int64_t bytes = a->size() * a->image_bytes();
+  ResidentImages resident(bytes + 1);
+  auto of_a = resident.of(a, stream);
+  REQUIRE(of_a);
+  CHECK(of_a->bytes() == bytes);
+  CHECK(resident.of(a, stream) == of_a);
+  CHECK(resident.of(b, stream) == nullptr);
+  Bytes there(bytes), expected;
+  stream.copy_to_host(there.data(), of_a->data(), bytes);
+  for (int64_t i = 0; i < a->size(); ++i) {
+    const Bytes image = read_image(*a, i);
+    expected.insert(expected.end(), image.begin(), image.end());
+  }
+  CHECK(there == expected);
+  of_a.reset();
+  ResidentImages other(2 * bytes);
+  const auto first = other.of(a, stream);
+  CHECK(first);
+  CHECK(other.of(b, stream) == nullptr);
+  CHECK(ResidentImages().of(b, stream) != nullptr);  // of a quarter of the memory
+  CHECK(ResidentImages(bytes - 1).of(a, stream) == nullptr);
+  CHECK(memory_bytes(Device::kEmulated) > bytes);
+}
