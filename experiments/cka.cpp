@@ -153,13 +153,13 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
     upload(batch->images, images, session.stream);
     auto grams_of = [&](Network& network, const std::map<std::string, std::string>& outputs) {
       std::map<std::string, FeatureGrams> grams;
-      network.forward(tape, images, Mode::kEvaluate,
-                      [&](const std::string& module, const Tensor& value) {
-                        const auto found = outputs.find(module);
-                        if (found != outputs.end()) {
-                          grams[found->second] = feature_grams(tape, value);
-                        }
-                      });
+      network.forward(
+          tape, images, Mode::kEvaluate, [&](const std::string& module, const Tensor& value) {
+            const auto found = outputs.find(module);
+            if (found != outputs.end()) {
+              grams[found->second] = feature_grams(tape, convert(tape, value, DType::kF32));
+            }
+          });
       return grams;
     };
     const auto grams_a = grams_of(a, outputs_a), grams_b = grams_of(b, outputs_b);
@@ -180,12 +180,12 @@ void run_cka(const CkaOptions& options, Session& session) {
                        {"model", options.model},
                        {"batch-size", std::to_string(options.batch_size)}};
   add_test_settings(options.data, settings);
-  if (run_status(options.out, "cka", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "cka", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
-  const auto a = load_network(options.a, options.model, session.stream);
-  const auto b = load_network(options.b, options.model, session.stream);
+  const auto a = load_network(options.a, options.model, session);
+  const auto b = load_network(options.b, options.model, session);
   const auto test = session.load(options.data).test;
   open_run_folder(session, options.out, "cka", settings, true, false);
   const CkaResult result = cka(*a, *b, test, options.batch_size, session);

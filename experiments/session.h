@@ -12,6 +12,7 @@
 
 #include "data/dataset.h"
 #include "engine/arena.h"
+#include "experiments/precision.h"
 #include "kernels/stream.h"
 
 namespace basin {
@@ -95,7 +96,8 @@ struct Session {
   // data sets.
   data::DataSplits load(const data::DataOptions& options);
   std::vector<std::pair<data::DataOptions, data::DataSplits>> loaded = {};
-  bool capture_steps = true;  // training steps as one graph, where the device has such
+  bool capture_steps = true;               // training steps as one graph, where the device has such
+  Precision precision = Precision::kFp32;  // of all networks
 };
 
 }  // namespace basin

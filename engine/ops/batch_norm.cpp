@@ -17,17 +17,19 @@ Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& bn, Mode mode,
       mode == Mode::kEvaluate || rows > 1,
       "batch_norm: statistics of one value per channel in training; use a larger --batch-size");
   return dispatch(x.dtype(), [&]<class T>() {
+    using P = ParameterType<T>;
+    const DType statistics_dtype = parameter_dtype(x.dtype());
     Stream& stream = tape.stream();
     Tensor y = tape.empty(x.shape(), x.dtype());
-    Tensor inverse_std = tape.empty({channels}, x.dtype());
+    Tensor inverse_std = tape.empty({channels}, statistics_dtype);
     Tensor mean = bn.running_mean;
     if (mode == Mode::kTrain) {
-      mean = tape.empty({channels}, x.dtype());
+      mean = tape.empty({channels}, statistics_dtype);
       BatchNormStatistics<T> call{x.data<T>(),
-                                  mean.data<T>(),
-                                  inverse_std.data<T>(),
-                                  bn.running_mean.data<T>(),
-                                  bn.running_variance.data<T>(),
+                                  mean.data<P>(),
+                                  inverse_std.data<P>(),
+                                  bn.running_mean.data<P>(),
+                                  bn.running_variance.data<P>(),
                                   bn.epsilon,
                                   bn.momentum,
                                   nullptr,
@@ -37,12 +39,12 @@ Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& bn, Mode mode,
       call.partials = partials.data<double>();
       run(call, stream);
     } else {
-      run(BatchNormInverseStd<T>{bn.running_variance.data<T>(), inverse_std.data<T>(), bn.epsilon,
+      run(BatchNormInverseStd<P>{bn.running_variance.data<P>(), inverse_std.data<P>(), bn.epsilon,
                                  channels},
           stream);
     }
-    run(BatchNormForward<T>{x.data<T>(), residual.data_or_null<T>(), mean.data<T>(),
-                            inverse_std.data<T>(), bn.weight.data<T>(), bn.bias.data<T>(),
+    run(BatchNormForward<T>{x.data<T>(), residual.data_or_null<T>(), mean.data<P>(),
+                            inverse_std.data<P>(), bn.weight.data<P>(), bn.bias.data<P>(),
                             y.data<T>(), relu, rows, channels},
         stream);
     BASIN_CHECK(mode == Mode::kTrain || !tape.will_record({x, residual, bn.weight, bn.bias}),
@@ -62,14 +64,14 @@ Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& bn, Mode mode,
                          BatchNormBackward<T> call{x.data<T>(),
                                                    kept.data_or_null<T>(),
                                                    dy.data<T>(),
-                                                   mean.data<T>(),
-                                                   inverse_std.data<T>(),
-                                                   weight.data<T>(),
+                                                   mean.data<P>(),
+                                                   inverse_std.data<P>(),
+                                                   weight.data<P>(),
                                                    relu,
                                                    dx.data<T>(),
                                                    dresidual.data<T>(),
-                                                   dweight.data<T>(),
-                                                   dbias.data<T>(),
+                                                   dweight.data<P>(),
+                                                   dbias.data<P>(),
                                                    dx.accumulate,
                                                    dresidual.accumulate,
                                                    dweight.accumulate,

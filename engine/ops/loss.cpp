@@ -14,7 +14,7 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets) {
   BASIN_CHECK(logits.shape().rank() == 2 && logits.shape() == targets.shape(), Call<float>::kName,
               ": logits ", logits.shape().text(), " and targets ", targets.shape().text(),
               " differ");
-  return dispatch(logits.dtype(), [&]<class T>() {
+  return dispatch_parameters(logits.dtype(), [&]<class T>() {
     Tensor loss = tape.empty({1}, logits.dtype());
     Tensor unit =
         tape.will_record({logits}) ? tape.empty(logits.shape(), logits.dtype()) : Tensor();
@@ -48,7 +48,7 @@ Tensor arg_max(Tape& tape, const Tensor& logits) {
   BASIN_CHECK(logits.shape().rank() == 2, "arg_max: logits must be [N,K], got ",
               logits.shape().text());
   Tensor predictions = tape.empty({logits.shape()[0]}, DType::kI32);
-  dispatch(logits.dtype(), [&]<class T>() {
+  dispatch_parameters(logits.dtype(), [&]<class T>() {
     run(ArgMax<T>{logits.data<T>(), predictions.data<int32_t>(), logits.shape()[0],
                   logits.shape()[1]},
         tape.stream());
