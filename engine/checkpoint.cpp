@@ -71,7 +71,7 @@ bool ends_with(const std::string& text, const std::string& end) {
 
 void save_checkpoint(const State& state, const std::filesystem::path& path,
                      const std::map<std::string, std::string>& metadata, Momentum momentum) {
-  dispatch(state.dtype(), [&]<class T>() {
+  dispatch_parameters(state.value_dtype(), [&]<class T>() {
     SafetensorsWriter writer;
     for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
     std::vector<std::vector<T>> kept;
@@ -155,7 +155,7 @@ std::map<std::string, std::string> load_checkpoint(State& state, const std::file
     throw Error(message +
                 ". Is --model (and --width, the number of classes) the one it was saved from?");
   }
-  dispatch(state.dtype(), [&]<class T>() {
+  dispatch_parameters(state.value_dtype(), [&]<class T>() {
     std::vector<T> buffer, in_memory_layout;
     for (const Copy& copy : copies) {
       buffer.resize(static_cast<size_t>(copy.entry->shape.elements()));
@@ -172,6 +172,7 @@ std::map<std::string, std::string> load_checkpoint(State& state, const std::file
                                     copy.entry->shape.elements() * int64_t{sizeof(T)});
     }
   });
+  state.update_copy();
   return reader.metadata();
 }
 

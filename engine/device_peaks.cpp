@@ -4,8 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/call_clock.h"
+#include "kernels/convert.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/run.h"
@@ -46,8 +48,9 @@ void measure_copy(Stream& stream, StepArena& arena, DevicePeaks& peaks) {
     const auto size = bytes / int64_t{sizeof(T)};
     auto* x = static_cast<T*>(from->data());
     auto* y = static_cast<T*>(to->data());
-    run(Fill<T>{x, T(1), size}, stream);  // memory that was never written may have no pages yet
-    run(Fill<T>{y, T(0), size}, stream);
+    // Memory that was never written may have no pages yet.
+    run(Fill<T>{x, from_float<T>(1), size}, stream);
+    run(Fill<T>{y, from_float<T>(0), size}, stream);
     const bool host = stream.device() == Device::kCpu;
     const int64_t piece = std::min(size, host ? kHostPiece / int64_t{sizeof(T)} : size);
     peaks.copy_buffer_bytes = bytes;
@@ -65,16 +68,28 @@ void measure_copy(Stream& stream, StepArena& arena, DevicePeaks& peaks) {
   }
 }
 
+// Zeros would take less power, and so run faster.
+template <class T>
+void fill_with_noise(T* values, int64_t size, uint32_t draw, Stream& stream, StepArena& arena) {
+  if constexpr (std::is_same_v<T, Bf16>) {
+    const auto memory = arena.allocate(size * int64_t{sizeof(float)});
+    auto* floats = static_cast<float*>(memory->data());
+    fill_with_noise(floats, size, draw, stream, arena);
+    run(Convert<float, Bf16>{floats, values, false, size}, stream);
+  } else {
+    run(Fill<T>{values, T(0), size}, stream);
+    run(AddNoise<T>{values, 1.0, 1, draw, 0, size}, stream);
+  }
+}
+
 template <class T>
 void measure_product(Stream& stream, StepArena& arena, DevicePeaks& peaks) {
   for (int64_t side = 256; side <= kLargestSide; side *= 2) {
     const int64_t size = side * side, bytes = size * int64_t{sizeof(T)};
     const auto a = arena.allocate(bytes), b = arena.allocate(bytes), c = arena.allocate(bytes);
     uint32_t draw = 0;
-    for (const auto& factor : {a, b}) {  // zeros would take less power, and so run faster
-      auto* values = static_cast<T*>(factor->data());
-      run(Fill<T>{values, T(0), size}, stream);
-      run(AddNoise<T>{values, 1.0, 1, draw++, 0, size}, stream);
+    for (const auto& factor : {a, b}) {
+      fill_with_noise(static_cast<T*>(factor->data()), size, draw++, stream, arena);
     }
     const Gemm<T> product{false,
                           false,

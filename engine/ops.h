@@ -1,4 +1,6 @@
-// The ops a model may call. Each records its backward on the tape; images are NHWC.
+// The ops a model may call. Each records its backward on the tape; images are NHWC. Activations are
+// f32, f64 or bf16. With bf16, convolution and linear layers take bf16 weights; scalars, vectors of
+// parameters and statistics are f32, and so are the gradients of all parameters (docs/numerics.md).
 #pragma once
 
 #include "engine/tape.h"
@@ -41,12 +43,16 @@ Tensor max_pool(Tape& tape, const Tensor& x);
 // Mean over the pixels: [N,H,W,C] -> [N,C].
 Tensor global_average_pool(Tape& tape, const Tensor& x);
 
-// x [N,C] * weight^T [K,C] + bias [K] -> [N,K].
+// x [N,C] * weight^T [K,C] + bias [K] -> [N,K]; f32 also of bf16: what is left are the losses.
 Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 // a + b, same shape.
 Tensor add(Tape& tape, const Tensor& a, const Tensor& b);
 
+// x in `dtype`, f32 or bf16, rounded to nearest; x itself where it is that already. Not on the CPU.
+Tensor convert(Tape& tape, const Tensor& x, DType dtype);
+
+// The losses take logits and targets in f32 or f64.
 // Mean over rows of the cross entropy with soft targets; logits, targets [N,K] -> [1].
 // `predictions`, unless null: set to the index of the largest logit of each row, the first of
 // equals, i32 [N].

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "kernels/convert.h"
 #include "kernels/elementwise.h"
 #include "kernels/run.h"
 
@@ -43,19 +44,23 @@ Tensor State::add(std::string name, Shape shape, bool buffer) {
   BASIN_CHECK(!modules_.empty(), "parameter ", name, " was added before begin_module()");
   BASIN_CHECK(!index_.contains(name), "two parameters are named ", name);
   int64_t& elements = buffer ? buffer_elements_ : parameter_elements_;
-  Tensor tensor(nullptr, shape, dtype_);
+  Tensor tensor(nullptr, shape, value_dtype()), copy;
+  if (dtype_ == DType::kBF16 && !buffer && shape.rank() >= 2) copy = Tensor(nullptr, shape, dtype_);
   index_[name] = entries_.size();
-  entries_.push_back({std::move(name), modules_.back(), shape, elements, buffer, tensor});
+  entries_.push_back({std::move(name), modules_.back(), shape, elements, buffer, tensor, copy});
   elements += (shape.elements() + kAlignElements - 1) / kAlignElements * kAlignElements;
   auto& ranges = ranges_[modules_.back()];
   (buffer ? ranges.second : ranges.first).end = elements;
-  return tensor;
+  return copy ? copy : tensor;
 }
 
 void State::allocate(Use use) {
   BASIN_CHECK(!values_, "a State is allocated once");
-  const int64_t width = size_of(dtype_);
+  const int64_t width = size_of(value_dtype());
   values_ = allocate_state(parameter_elements_ * width, *stream_);
+  if (dtype_ == DType::kBF16) {
+    copy_ = allocate_state(parameter_elements_ * size_of(dtype_), *stream_);
+  }
   buffers_ = allocate_state(buffer_elements_ * width, *stream_);
   if (use == Use::kTraining) {
     gradients_ = allocate_state(parameter_elements_ * width, *stream_);
@@ -77,9 +82,16 @@ void State::allocate(Use use) {
     content.address = static_cast<std::byte*>(content.storage->data());
     if (!entry.buffer && use == Use::kTraining) {
       content.slot = std::make_shared<GradientSlot>(
-          GradientSlot{entry.shape, dtype_, true, false,
+          GradientSlot{entry.shape, value_dtype(), true, false,
                        std::make_unique<Tensor>(std::make_shared<Part>(gradients_, offset, bytes),
-                                                entry.shape, dtype_)});
+                                                entry.shape, value_dtype())});
+    }
+    if (entry.copy) {
+      Tensor::Content& copy = *entry.copy.content_;
+      copy.storage = std::make_shared<Part>(copy_, entry.offset * size_of(dtype_),
+                                            entry.shape.elements() * size_of(dtype_));
+      copy.address = static_cast<std::byte*>(copy.storage->data());
+      copy.slot = content.slot;
     }
   }
 }
@@ -126,11 +138,12 @@ void State::copy_from(const State& other) {
   check_same_layout(other);
   stream_->copy(values_->data(), other.values_->data(), values_->bytes());
   stream_->copy(buffers_->data(), other.buffers_->data(), buffers_->bytes());
+  update_copy();
 }
 
 void State::copy_module_from(const State& other, const std::string& module) {
   check_same_layout(other);
-  const int64_t width = size_of(dtype_);
+  const int64_t width = size_of(value_dtype());
   auto copy = [&](const Storage& from, const Storage& to, Range range) {
     stream_->copy(static_cast<std::byte*>(to.data()) + range.begin * width,
                   static_cast<std::byte*>(from.data()) + range.begin * width,
@@ -138,6 +151,7 @@ void State::copy_module_from(const State& other, const std::string& module) {
   };
   copy(*other.values_, *values_, parameter_range(module));
   copy(*other.buffers_, *buffers_, buffer_range(module));
+  update_copy(parameter_range(module));
 }
 
 void State::lerp(const State& a, const State& b, double t) {
@@ -147,7 +161,7 @@ void State::lerp(const State& a, const State& b, double t) {
 void State::lerp_module(const State& a, const State& b, double t, const std::string& module) {
   check_same_layout(a);
   check_same_layout(b);
-  dispatch(dtype_, [&]<class T>() {
+  dispatch_parameters(value_dtype(), [&]<class T>() {
     auto lerp_range = [&](const Storage& from, const Storage& to, const Storage& out, Range range) {
       run(Lerp<T>{static_cast<const T*>(from.data()) + range.begin,
                   static_cast<const T*>(to.data()) + range.begin,
@@ -157,23 +171,32 @@ void State::lerp_module(const State& a, const State& b, double t, const std::str
     lerp_range(*a.values_, *b.values_, *values_, parameter_range(module));
     lerp_range(*a.buffers_, *b.buffers_, *buffers_, buffer_range(module));
   });
+  update_copy(parameter_range(module));
 }
 
 void State::add_noise(const std::string& module, double sigma, uint64_t seed, uint32_t draw) {
   parameter_range(module);
   for (const Entry& entry : entries_) {
     if (entry.module != module || entry.buffer) continue;
-    dispatch(dtype_, [&]<class T>() {
+    dispatch_parameters(value_dtype(), [&]<class T>() {
       run(AddNoise<T>{entry.tensor.data<T>(), sigma, seed, draw, entry.offset,
                       entry.shape.elements()},
           *stream_);
     });
   }
+  update_copy(parameter_range(module));
+}
+
+void State::update_copy(Range range) {
+  if (!copy_) return;
+  run(Convert<float, Bf16>{static_cast<const float*>(values_->data()) + range.begin,
+                           flat_copy() + range.begin, false, range.end - range.begin},
+      *stream_);
 }
 
 std::vector<double> State::distances(const State* other) const {
   if (other) check_same_layout(*other);
-  dispatch(dtype_, [&]<class T>() {
+  dispatch_parameters(value_dtype(), [&]<class T>() {
     run(SegmentedSquaredDistance<T>{static_cast<const T*>(values_->data()),
                                     other ? static_cast<const T*>(other->values_->data()) : nullptr,
                                     static_cast<const Segment*>(segments_->data()),
@@ -202,6 +225,10 @@ void* State::flat_gradients() const {
 void* State::flat_momentum() const {
   BASIN_CHECK(momentum_, "this state holds values only: it was not allocated for training");
   return momentum_->data();
+}
+
+Bf16* State::flat_copy() const {
+  return copy_ ? static_cast<Bf16*>(copy_->data()) : nullptr;
 }
 
 void State::begin_step() {

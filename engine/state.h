@@ -1,5 +1,5 @@
-// All parameters and buffers of a network, named and flat: value, gradient and momentum at equal
-// offsets.
+// All parameters and buffers of a network, named and flat: value, gradient, momentum and the bf16
+// copy at equal offsets.
 #pragma once
 
 #include <map>
@@ -16,6 +16,10 @@ namespace basin {
 // rewinding is a range copy, interpolation one call, and distance one segmented sum. Each parameter
 // starts on a 64-element boundary; the padding is zero and stays zero. Buffers (running statistics)
 // form a second array of the same kind. Register everything, then allocate() once.
+//
+// Where a network computes in bf16, values, gradients and momentum are f32 all the same. Beside
+// them lies a copy of the values rounded to bf16, of which convolutions and linear layers read
+// their weights. Whatever changes values here keeps it up to date, and so does Sgd.
 class State {
  public:
   struct Entry {
@@ -24,13 +28,15 @@ class State {
     Shape shape;         // convolution weights KRSC
     int64_t offset;      // in elements
     bool buffer;         // not trained: running statistics
-    Tensor tensor;
+    Tensor tensor;       // the values
+    Tensor copy;         // of weights of a network in bf16: the copy; else empty
   };
   struct Range {
     int64_t begin = 0, end = 0;
   };
   enum class Use { kTraining, kValuesOnly };
 
+  // `dtype`: in which the network computes.
   State(DType dtype, Stream& stream) : dtype_(dtype), stream_(&stream) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
@@ -38,11 +44,14 @@ class State {
   // Entries added from now on belong to module `name`. A name may be opened once: modules are
   // contiguous.
   void begin_module(std::string name);
+  // What ops are given: the values, or their copy in bf16 where these are weights, of two or more
+  // dimensions.
   Tensor add_parameter(std::string name, Shape shape);
   Tensor add_buffer(std::string name, Shape shape);
   void allocate(Use use);
 
   DType dtype() const { return dtype_; }
+  DType value_dtype() const { return parameter_dtype(dtype_); }  // of values and gradients
   Stream& stream() const { return *stream_; }
   const std::vector<Entry>& entries() const { return entries_; }
   const Entry* find(std::string_view name) const;
@@ -60,6 +69,10 @@ class State {
   void lerp(const State& a, const State& b, double t);  // (1-t)*a + t*b, end points exact
   void lerp_module(const State& a, const State& b, double t, const std::string& module);
   void add_noise(const std::string& module, double sigma, uint64_t seed, uint32_t draw);
+  // Rounds the values of a range of parameters to the bf16 copy: for who writes to the tensors of
+  // entries. Without such a copy nothing.
+  void update_copy(Range range);
+  void update_copy() { update_copy({0, parameter_elements_}); }
 
   // sqrt(sum (this - other)^2) over parameters (no buffers) of each module, in the order of
   // modules().
@@ -71,6 +84,7 @@ class State {
   void* flat_values() const { return values_->data(); }
   void* flat_gradients() const;
   void* flat_momentum() const;
+  Bf16* flat_copy() const;  // null where the network does not compute in bf16
 
   // Forgets which gradients were written; call before each step.
   void begin_step();
@@ -90,6 +104,7 @@ class State {
   std::map<std::string, std::pair<Range, Range>> ranges_;  // parameters, buffers
   int64_t parameter_elements_ = 0, buffer_elements_ = 0;
   std::shared_ptr<Storage> values_, gradients_, momentum_, buffers_;
+  std::shared_ptr<Storage> copy_;             // null where there is none
   std::shared_ptr<Storage> segments_, sums_;  // of distances(): one of each for a module
 };
 

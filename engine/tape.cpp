@@ -40,7 +40,9 @@ void Tape::backward(const Tensor& loss) {
   BASIN_CHECK(loss.requires_gradient(),
               "the loss depends on no parameter: nothing to differentiate");
   const GradientTarget seed = gradient_target(loss);
-  dispatch(loss.dtype(), [&]<class T>() { run(Fill<T>{seed.data<T>(), T(1), 1}, stream_); });
+  dispatch_parameters(loss.dtype(), [&]<class T>() {
+    run(Fill<T>{seed.data<T>(), T(1), 1}, stream_);
+  });
   while (!nodes_.empty()) {
     Node node = std::move(nodes_.back());
     nodes_.pop_back();

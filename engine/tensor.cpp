@@ -7,6 +7,8 @@ int64_t size_of(DType dtype) {
   switch (dtype) {
     case DType::kF64:
       return 8;
+    case DType::kBF16:
+      return 2;
     case DType::kU8:
       return 1;
     default:
@@ -20,6 +22,8 @@ const char* name_of(DType dtype) {
       return "f32";
     case DType::kF64:
       return "f64";
+    case DType::kBF16:
+      return "bf16";
     case DType::kU8:
       return "u8";
     default:

@@ -6,16 +6,23 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "engine/arena.h"
+#include "kernels/bf16.h"
 #include "kernels/check.h"
 
 namespace basin {
 
-enum class DType { kF32, kF64, kU8, kI32 };
+enum class DType { kF32, kF64, kBF16, kU8, kI32 };
 
 int64_t size_of(DType dtype);
 const char* name_of(DType dtype);
+// The type of parameters, statistics and scalars where activations are of `dtype`, as
+// ParameterType of kernels/types.h: f32 for bf16, else the same.
+constexpr DType parameter_dtype(DType dtype) {
+  return dtype == DType::kBF16 ? DType::kF32 : dtype;
+}
 
 template <class T>
 constexpr DType dtype_of();
@@ -26,6 +33,10 @@ constexpr DType dtype_of<float>() {
 template <>
 constexpr DType dtype_of<double>() {
   return DType::kF64;
+}
+template <>
+constexpr DType dtype_of<Bf16>() {
+  return DType::kBF16;
 }
 template <>
 constexpr DType dtype_of<uint8_t>() {
@@ -111,12 +122,20 @@ class Tensor {
   std::shared_ptr<Content> content_;
 };
 
-// Calls f.operator()<float>() or <double>() as `dtype` says.
+// Calls f.operator()<float>() or <double>() as `dtype` says: for what is never of another type,
+// such as parameters and losses.
+template <class F>
+decltype(auto) dispatch_parameters(DType dtype, F&& f) {
+  if (dtype == DType::kF64) return f.template operator()<double>();
+  BASIN_CHECK(dtype == DType::kF32, "this computes in f32 or f64, not in ", name_of(dtype));
+  return f.template operator()<float>();
+}
+
+// The same, or <Bf16>(): for activations.
 template <class F>
 decltype(auto) dispatch(DType dtype, F&& f) {
-  if (dtype == DType::kF64) return f.template operator()<double>();
-  BASIN_CHECK(dtype == DType::kF32, "this op computes in f32 or f64, not in ", name_of(dtype));
-  return f.template operator()<float>();
+  if (dtype == DType::kBF16) return f.template operator()<Bf16>();
+  return dispatch_parameters(dtype, std::forward<F>(f));
 }
 
 }  // namespace basin

@@ -52,7 +52,8 @@ std::unique_ptr<Network> scratch_network(const Network& like, Session& session,
                                          const std::filesystem::path& run) {
   ModelOptions options = like.options();
   if (!run.empty()) options.zero_fc_init = training_settings(run)["zero-fc-init"] == "true";
-  return make_network(options, DType::kF32, session.stream, State::Use::kValuesOnly);
+  return make_network(options, activation_dtype(session.precision), session.stream,
+                      State::Use::kValuesOnly);
 }
 
 }  // namespace basin

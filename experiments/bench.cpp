@@ -77,8 +77,8 @@ BenchResult bench(const BenchOptions& options, Session& session) {
               "--steps, --batch-size and --image-size must be at least 1, --warmup at least 0");
   BASIN_CHECK(!options.nvtx || nvtx::kAvailable,
               "--nvtx: this program was built without CUDA; configure with the cuda preset");
-  auto network = make_network({options.model, options.classes, options.width, false}, DType::kF32,
-                              session.stream,
+  auto network = make_network({options.model, options.classes, options.width, false},
+                              activation_dtype(session.precision), session.stream,
                               options.training ? State::Use::kTraining : State::Use::kValuesOnly);
   network->initialize(1);
   std::unique_ptr<Sgd> sgd;

@@ -106,7 +106,8 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
                       [&](const std::string& module, const Tensor& value) {
                         const auto found = outputs.find(module);
                         if (found != outputs.end()) {
-                          grams[found->second] = feature_grams(tape, value);
+                          grams[found->second] =
+                              feature_grams(tape, convert(tape, value, DType::kF32));
                         }
                       });
       return grams;
@@ -129,12 +130,12 @@ void run_cka(const CkaOptions& options, Session& session) {
                        {"model", options.model},
                        {"batch-size", std::to_string(options.batch_size)}};
   add_test_settings(options.data, settings);
-  if (run_status(options.out, "cka", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "cka", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
-  const auto a = load_network(options.a, options.model, session.stream);
-  const auto b = load_network(options.b, options.model, session.stream);
+  const auto a = load_network(options.a, options.model, session);
+  const auto b = load_network(options.b, options.model, session);
   const auto test = session.load(options.data).test;
   open_run_folder(session, options.out, "cka", settings, true, false);
   const CkaResult result = cka(*a, *b, test, options.batch_size, session);

@@ -155,7 +155,7 @@ void add_eval_command(CLI::App& app, const CommonOptions& common, Session& sessi
       ->capture_default_str();
   sub->callback([&common, &session, &command, options] {
     command = [&common, &session, options] {
-      auto network = load_network(options->checkpoint, options->model, session.stream);
+      auto network = load_network(options->checkpoint, options->model, session);
       EvaluationSet set(session.load(options->data).test, {.batch_size = options->batch_size},
                         session);
       const Evaluation result = set.evaluate(*network);

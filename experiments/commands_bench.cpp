@@ -19,8 +19,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr DType kDType = DType::kF32;
-
 struct Options {
   BenchOptions bench;
   std::string mode = "train";
@@ -32,6 +30,7 @@ struct Options {
 struct Report {
   const Options& options;
   Device device;
+  Precision precision;
   BenchResult result;
   DevicePeaks peaks;
   std::vector<CallRow> rows;
@@ -91,8 +90,8 @@ std::string header_text(const Report& report) {
       "peaks     copy {:.1f} GB/s (2 buffers of {} MiB), product {} TFLOP/s ({} x {} x {}), "
       "measured in this run\n"
       "observed  {:.3f} ms step: {:.3f} ms in {} calls, {:.3f} ms ({:.1f} %) between them\n",
-      title(bench, report.options.mode), bench.classes, name_of(kDType), threads(), 1e3 * step,
-      1e3 * *least, 1e3 * *most, result.step_seconds.size(), bench.warmup,
+      title(bench, report.options.mode), bench.classes, name_of(report.precision), threads(),
+      1e3 * step, 1e3 * *least, 1e3 * *most, result.step_seconds.size(), bench.warmup,
       1e3 * median(result.step_cpu_seconds), static_cast<double>(bench.batch_size) / step,
       captured_text(report), kMega * static_cast<double>(result.activation_bytes),
       kMega * static_cast<double>(result.peak_memory_bytes), device_memory_text(result),
@@ -178,7 +177,7 @@ Json json_of(const Report& report) {
           {"image_size", bench.image_size},
           {"classes", bench.classes},
           {"width", bench.width},
-          {"dtype", name_of(kDType)},
+          {"precision", name_of(report.precision)},
           {"threads", threads()},
           {"step_seconds", report.result.step_seconds},
           {"captured_step_seconds", report.result.captured_step_seconds},
@@ -243,9 +242,16 @@ void add_bench_command(CLI::App& app, const CommonOptions& common, Session& sess
   sub->callback([&common, &session, &command, options] {
     command = [&common, &session, options] {
       options->bench.training = options->mode == "train";
-      Report report{*options, session.stream.device(), bench(options->bench, session), {}, {}, {}};
+      Report report{*options,
+                    session.stream.device(),
+                    session.precision,
+                    bench(options->bench, session),
+                    {},
+                    {},
+                    {}};
       // Behind the steps, whose peak memory this would raise.
-      report.peaks = measure_device_peaks(session.stream, session.arena, kDType);
+      report.peaks =
+          measure_device_peaks(session.stream, session.arena, activation_dtype(session.precision));
       const StepProfile& profile = report.result.profile;
       report.rows = call_table(profile.calls, report.peaks, options->by_shape);
       report.levels = roofline_levels(profile.calls, report.peaks);

@@ -128,9 +128,9 @@ class CriticalityRun {
     BASIN_CHECK(saved.front() == 0, options_.run.string(), " has no checkpoint of epoch 0");
     for (const int64_t before : saved) {
       if (before >= epoch_) break;
-      knots_.push_back(load_network(epoch_checkpoint(options_.run, before), "", session_.stream));
+      knots_.push_back(load_network(epoch_checkpoint(options_.run, before), "", session_));
     }
-    knots_.push_back(load_network(last, "", session_.stream));
+    knots_.push_back(load_network(last, "", session_));
   }
 
   void add_paths() {
@@ -423,7 +423,7 @@ void run_criticality(const CriticalityOptions& options, Session& session) {
                        {"tolerance", csv_number(options.tolerance)},
                        {"scalar-only", options.scalar_only ? "true" : "false"}};
   add_test_settings(options.data, settings);
-  if (run_status(options.out, "criticality", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "criticality", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }

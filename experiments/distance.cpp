@@ -70,8 +70,8 @@ std::vector<ScaledDistance> scale_distances(const std::vector<Distance>& rows, c
 std::vector<ScaledDistance> run_distance(const DistanceOptions& options, Session& session) {
   const Settings settings = {
       {"a", options.a.string()}, {"b", options.b.string()}, {"model", options.model}};
-  const bool write = !options.out.empty() &&
-                     run_status(options.out, "distance", settings, true) != RunStatus::kDone;
+  const bool write = !options.out.empty() && run_status(session, options.out, "distance", settings,
+                                                        true) != RunStatus::kDone;
   const auto network = load_network(options.a, options.model, session.stream);
   const std::vector<ScaledDistance> rows = scale_distances(
       checkpoint_distances(options.a, options.b, options.model, session), network->state());

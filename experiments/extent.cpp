@@ -184,12 +184,12 @@ void run_extent(const ExtentOptions& options, Session& session) {
     settings.push_back({"epsilon", csv_number(*options.threshold_epsilon)});
   }
   add_test_settings(options.data, settings);
-  if (run_status(options.out, "extent", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "extent", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
-  const auto a = load_network(options.from, options.model, session.stream);
-  const auto b = load_network(options.to, options.model, session.stream);
+  const auto a = load_network(options.from, options.model, session);
+  const auto b = load_network(options.to, options.model, session);
   double distance = 0;
   for (const double module : a->state().module_distances(b->state())) distance += module * module;
   distance = std::sqrt(distance);

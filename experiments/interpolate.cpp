@@ -64,12 +64,12 @@ void run_interpolate(const InterpolateOptions& options, Session& session) {
       {"points", std::to_string(options.points)},
       {"range", csv_number(options.range[0]) + "," + csv_number(options.range[1])}};
   add_test_settings(options.data, settings);
-  if (run_status(options.out, "interpolate", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "interpolate", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
-  const auto a = load_network(options.from, options.model, session.stream);
-  const auto b = load_network(options.to, options.model, session.stream);
+  const auto a = load_network(options.from, options.model, session);
+  const auto b = load_network(options.to, options.model, session);
   const auto network = scratch_network(*a, session);
   const data::DataSplits splits = session.load(options.data);
   EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);

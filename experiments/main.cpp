@@ -42,6 +42,14 @@ int main(int argc, char** argv) {
                  "slow), or auto: the GPU where there is one")
       ->check(CLI::IsMember({"auto", "cpu", "cuda", "emulated"}))
       ->capture_default_str();
+  std::string precision = "auto";
+  app.add_option(
+         "--precision", precision,
+         "of networks: fp32; on a GPU also bf16 (activations, and weights as they are read; "
+         "parameters and sums stay fp32) and tf32 (products with 10 bits); auto: bf16 on a GPU, "
+         "else fp32")
+      ->check(CLI::IsMember({"auto", "fp32", "tf32", "bf16"}))
+      ->capture_default_str();
   bool no_graph = false;
   app.add_flag(
       "--no-graph", no_graph,
@@ -80,9 +88,13 @@ int main(int argc, char** argv) {
     set_threads(common.threads);
     catch_interruption();
     if (!app.got_subcommand("data") && !app.got_subcommand("report")) {
-      session.use(device_named(device), {.allow_tf32 = false, .plan_file = plan_file});
+      const Device chosen = device_named(device);
+      session.precision = precision_named(precision, chosen);
+      session.use(chosen,
+                  {.allow_tf32 = session.precision == Precision::kTf32, .plan_file = plan_file});
       session.capture_steps = !no_graph;
-      session.log.message("device: " + describe(session.stream.device()));
+      session.log.message(
+          fmt::format("device: {}, {}", describe(chosen), name_of(session.precision)));
     }
     command();
     return kExitDone;

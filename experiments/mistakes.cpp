@@ -138,12 +138,12 @@ void run_mistakes(const MistakesOptions& options, Session& session) {
   Settings settings = {
       {"a", options.a.string()}, {"b", options.b.string()}, {"model", options.model}};
   add_test_settings(options.data, settings);
-  if (run_status(options.out, "mistakes", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "mistakes", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
-  const auto a = load_network(options.a, options.model, session.stream);
-  const auto b = load_network(options.b, options.model, session.stream);
+  const auto a = load_network(options.a, options.model, session);
+  const auto b = load_network(options.b, options.model, session);
   const auto test = session.load(options.data).test;
   check_classes(*a, *test);
   check_classes(*b, *test);

@@ -35,11 +35,17 @@ ModelOptions model_of_checkpoint(const std::filesystem::path& path, const std::s
 }
 
 std::unique_ptr<Network> load_network(const std::filesystem::path& path, const std::string& model,
-                                      Stream& stream, State::Use use) {
+                                      Stream& stream, State::Use use, DType dtype) {
   const std::filesystem::path file = checkpoint_path(path);
-  auto network = make_network(model_of_checkpoint(file, model), DType::kF32, stream, use);
+  auto network = make_network(model_of_checkpoint(file, model), dtype, stream, use);
   load_checkpoint(network->state(), file);
   return network;
+}
+
+std::unique_ptr<Network> load_network(const std::filesystem::path& path, const std::string& model,
+                                      Session& session) {
+  return load_network(path, model, session.stream, State::Use::kValuesOnly,
+                      activation_dtype(session.precision));
 }
 
 }  // namespace basin

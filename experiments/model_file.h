@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "experiments/session.h"
 #include "models/network.h"
 
 namespace basin {
@@ -15,9 +16,13 @@ namespace basin {
 ModelOptions model_of_checkpoint(const std::filesystem::path& path, const std::string& model);
 
 // A network holding the file's weights; `path` may also be a run folder, whose last checkpoint is
-// taken.
+// taken. `dtype`: as make_network().
 std::unique_ptr<Network> load_network(const std::filesystem::path& path, const std::string& model,
-                                      Stream& stream, State::Use use = State::Use::kValuesOnly);
+                                      Stream& stream, State::Use use = State::Use::kValuesOnly,
+                                      DType dtype = DType::kF32);
+// For evaluation on the session's device, in its precision.
+std::unique_ptr<Network> load_network(const std::filesystem::path& path, const std::string& model,
+                                      Session& session);
 
 // The checkpoint meant by `path`: itself, or checkpoints/last.safetensors of a run folder.
 std::filesystem::path checkpoint_path(const std::filesystem::path& path);

@@ -153,6 +153,11 @@ class PaperPlan {
                 " holds the results of --preset ", name,
                 " with other settings (by another version, or from other data). Choose another "
                 "--out");
+    const std::string precision = plan.value("precision", name_of(Precision::kFp32));
+    BASIN_CHECK(precision == name_of(session_.precision), out_.string(),
+                " holds results of networks in ", precision, ", not in ",
+                name_of(session_.precision), ". Add --precision ", precision,
+                ", or choose another --out");
   }
 
   fs::path run_folder(const std::string& name) const { return out_ / "runs" / name; }
@@ -630,6 +635,7 @@ class PaperPlan {
     Json json;
     json["title"] = preset_.title;
     json["preset"] = options_.preset;
+    json["precision"] = name_of(session_.precision);
     if (!started_) {
       started_ = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
       if (fs::exists(path)) {

@@ -48,16 +48,16 @@ void run_rewind(const RewindOptions& options, Session& session) {
     BASIN_CHECK(std::find(saved.begin(), saved.end(), epoch) != saved.end(), options.run.string(),
                 " has no checkpoint of epoch ", epoch, "; its last one is epoch ", saved.back());
   }
-  if (run_status(options.out, "rewind", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "rewind", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }
-  const auto trained = load_network(options.run, "", session.stream);
+  const auto trained = load_network(options.run, "", session);
   const auto network = scratch_network(*trained, session, options.run);
   std::vector<std::unique_ptr<Network>> earlier;
   std::vector<RewindTarget> targets;
   for (const int64_t epoch : options.to_epochs) {
-    earlier.push_back(load_network(epoch_checkpoint(options.run, epoch), "", session.stream));
+    earlier.push_back(load_network(epoch_checkpoint(options.run, epoch), "", session));
     targets.push_back({std::to_string(epoch), 0,
                        [from = earlier.back().get()](Network& to, const std::string& module) {
                          to.state().copy_module_from(from->state(), module);

@@ -36,15 +36,17 @@ void note_other_device(Session& session, const fs::path& folder) {
       fmt::format("{} began on device {} and goes on on {}", folder.string(), began, now));
 }
 
-std::string config_json(const std::string& command, const Settings& settings) {
+std::string config_json(const std::string& command, const Settings& settings, Precision precision) {
   nlohmann::ordered_json json;
   json["command"] = command;
+  json["precision"] = name_of(precision);
   for (const auto& [key, value] : settings) json[key] = value;
   return json.dump(2) + "\n";
 }
 
-std::string config_toml(const std::string& command, const Settings& settings) {
-  std::string text = "# basin --config FILE " + command + "\n[" + command + "]\n";
+std::string config_toml(const std::string& command, const Settings& settings, Precision precision) {
+  std::string text = fmt::format("# basin --config FILE {}\nprecision = \"{}\"\n[{}]\n", command,
+                                 name_of(precision), command);
   for (const auto& [key, value] : settings) {
     if (!value.empty()) text += key + " = " + nlohmann::json(value).dump() + "\n";
   }
@@ -98,16 +100,25 @@ bool is_done(const fs::path& folder) {
   return fs::exists(folder / "DONE");
 }
 
-RunStatus run_status(const fs::path& folder, const std::string& command, const Settings& settings,
-                     bool resume) {
+RunStatus run_status(const Session& session, const fs::path& folder, const std::string& command,
+                     const Settings& settings, bool resume) {
   if (!fs::exists(folder / "config.json")) {
     BASIN_CHECK(!fs::exists(folder) || holds_at_most_a_beginning(folder), folder.string(),
                 " exists and is not a run folder. Choose another --out");
     return RunStatus::kNew;
   }
-  BASIN_CHECK(read_file(folder / "config.json") == config_json(command, settings), folder.string(),
+  std::map<std::string, std::string> recorded = read_settings(folder);
+  const auto precision = recorded.extract("precision");
+  std::map<std::string, std::string> wanted(settings.begin(), settings.end());
+  wanted["command"] = command;
+  BASIN_CHECK(recorded == wanted, folder.string(),
               " holds a run with other settings (see its config.json). Choose another --out, or "
               "remove the folder");
+  // Runs from before this setting existed were in fp32.
+  const std::string began = precision ? precision.mapped() : name_of(Precision::kFp32);
+  BASIN_CHECK(began == name_of(session.precision), folder.string(), " holds a run in ", began,
+              ", not in ", name_of(session.precision), ". Add --precision ", began,
+              ", or choose another --out");
   if (is_done(folder)) return RunStatus::kDone;
   BASIN_CHECK(resume, folder.string(),
               " holds an unfinished run. Add --resume to go on with it, or remove the folder");
@@ -116,13 +127,15 @@ RunStatus run_status(const fs::path& folder, const std::string& command, const S
 
 RunStatus open_run_folder(Session& session, const fs::path& folder, const std::string& command,
                           const Settings& settings, bool resume, bool checkpoints) {
-  const RunStatus status = run_status(folder, command, settings, resume);
+  const RunStatus status = run_status(session, folder, command, settings, resume);
   if (status == RunStatus::kDone) return status;
   if (status == RunStatus::kNew) {
     create_folders(folder);
     write_file_atomically(folder / "environment.json", environment_json(session.stream.device()));
-    write_file_atomically(folder / "config.toml", config_toml(command, settings));
-    write_file_atomically(folder / "config.json", config_json(command, settings));
+    write_file_atomically(folder / "config.toml",
+                          config_toml(command, settings, session.precision));
+    write_file_atomically(folder / "config.json",
+                          config_json(command, settings, session.precision));
   }
   if (checkpoints) create_folders(folder / "checkpoints");
   session.log.open_file(folder / "log.txt");

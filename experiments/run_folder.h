@@ -16,10 +16,10 @@ using Settings = std::vector<std::pair<std::string, std::string>>;
 // What is at `folder` for a command with these settings.
 enum class RunStatus { kNew, kUnfinished, kDone };
 
-// Looks, and changes nothing. A folder that holds another run, or an unfinished one without
-// `resume`, is an Error that says what to do.
-RunStatus run_status(const std::filesystem::path& folder, const std::string& command,
-                     const Settings& settings, bool resume);
+// Looks, and changes nothing. A folder that holds another run, one in another precision than the
+// session's, or an unfinished one without `resume`, is an Error that says what to do.
+RunStatus run_status(const Session& session, const std::filesystem::path& folder,
+                     const std::string& command, const Settings& settings, bool resume);
 
 // The same, and unless the run is done, creates the folder (with checkpoints/ when `checkpoints`),
 // config.json, config.toml (for --config) and environment.json, and opens log.txt.

@@ -13,6 +13,7 @@
 #include "data/dataset.h"
 #include "data/resident_images.h"
 #include "engine/arena.h"
+#include "experiments/precision.h"
 #include "kernels/stream.h"
 
 namespace basin {
@@ -103,7 +104,8 @@ struct Session {
   // data sets.
   data::DataSplits load(const data::DataOptions& options);
   std::vector<std::pair<data::DataOptions, data::DataSplits>> loaded = {};
-  bool capture_steps = true;  // training steps as one graph, where the device has such
+  bool capture_steps = true;               // training steps as one graph, where the device has such
+  Precision precision = Precision::kFp32;  // of all networks
   data::ResidentImages resident = data::ResidentImages();  // on devices other than the CPU
 };
 

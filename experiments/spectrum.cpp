@@ -87,7 +87,7 @@ void run_spectrum(const SpectrumOptions& options, Session& session) {
     list += (list.empty() ? "" : ",") + network.name + "=" + network.path.string();
   }
   const Settings settings = {{"networks", list}, {"model", options.model}};
-  if (run_status(options.out, "spectrum", settings, true) == RunStatus::kDone) {
+  if (run_status(session, options.out, "spectrum", settings, true) == RunStatus::kDone) {
     session.log.message(options.out.string() + " is done already; nothing was run");
     return;
   }

@@ -47,7 +47,11 @@ Sweep::Sweep(Network& network, const State& base, EvaluationSet& set, Evaluation
   const size_t modules = state.modules().size();
   for (size_t i = 0; i <= modules; ++i) {
     const size_t begin = i < modules ? i : 0, end = i < modules ? i + 1 : modules;
-    Part part{begin, {}, 0};
+    Part part{begin,
+              i < modules ? state.parameter_range(state.modules()[i])
+                          : State::Range{0, state.flat_size()},
+              {},
+              0};
     size_t module = 0;
     for (const State::Entry& entry : state.entries()) {
       while (state.modules()[module] != entry.module) ++module;
@@ -192,6 +196,7 @@ void Sweep::load(const Part& part, const Storage& weights) {
     session_.stream.copy(entry->tensor.data<float>(), from, entry->shape.elements() * 4);
     from += entry->shape.elements();
   }
+  network_.state().update_copy(part.range);
 }
 
 void Sweep::restore(const Part& part) {
@@ -205,6 +210,7 @@ void Sweep::restore(const Part& part) {
     }
     from += entry->shape.elements();
   }
+  network_.state().update_copy(part.range);
 }
 
 void estimate_batch_norm(Network& network, EvaluationSet& statistics, Session& session) {

@@ -40,7 +40,7 @@ class Sweep {
  public:
   static constexpr int64_t kSnapshotBytes = int64_t{512} << 20;
 
-  // `network` is scratch, f32; `base` has its entries. It holds the base between calls.
+  // `network` is scratch; `base` has its entries. It holds the base between calls.
   // `statistics`: see statistics_set(); null for networks without batch norm.
   Sweep(Network& network, const State& base, EvaluationSet& set, EvaluationSet* statistics,
         Session& session);
@@ -56,7 +56,8 @@ class Sweep {
  private:
   // What a setting of one module changes: its parameters, and all statistics from there on.
   struct Part {
-    size_t begin;  // index of the first module
+    size_t begin;        // index of the first module
+    State::Range range;  // the parameters
     std::vector<const State::Entry*> entries;
     int64_t elements;
   };

@@ -108,7 +108,7 @@ class Trainer {
     }
     network_ =
         make_network({options.model, splits_.train->classes(), options.width, options.zero_fc_init},
-                     DType::kF32, session.stream, State::Use::kTraining);
+                     activation_dtype(session.precision), session.stream, State::Use::kTraining);
     sgd_ = std::make_unique<Sgd>(network_->state(), options.sgd, reference_sgd_rule);
     data::LoaderOptions loader = shuffled_loader();
     loader.batch_size = std::min(options.batch_size, splits_.train->size());
@@ -211,11 +211,13 @@ class Trainer {
   }
 
   void start_new() {
-    session_.log.message(fmt::format(
-        "{}: {} with {} parameters, {} training and {} test images of {}x{}, device {}, {} threads",
-        options_.out.string(), options_.model, network_->state().parameter_count(),
-        splits_.train->size(), splits_.test->size(), splits_.train->height(),
-        splits_.train->width(), name_of(session_.stream.device()), threads()));
+    session_.log.message(
+        fmt::format("{}: {} with {} parameters, {} training and {} test images of {}x{}, device "
+                    "{}, {}, {} threads",
+                    options_.out.string(), options_.model, network_->state().parameter_count(),
+                    splits_.train->size(), splits_.test->size(), splits_.train->height(),
+                    splits_.train->width(), name_of(session_.stream.device()),
+                    name_of(session_.precision), threads()));
     EpochMetrics row;
     row.learning_rate = row.train_loss = row.train_score = row.images_per_second = std::nan("");
     finish_epoch(row);
@@ -471,7 +473,8 @@ Settings TrainOptions::settings() const {
 TrainResult train(const TrainOptions& options, Session& session) {
   BASIN_CHECK(!options.out.empty(), "--out DIR is missing: where the run's folder goes");
   BASIN_CHECK(options.batch_size >= 1, "--batch-size must be at least 1, got ", options.batch_size);
-  const RunStatus status = run_status(options.out, "train", options.settings(), options.resume);
+  const RunStatus status =
+      run_status(session, options.out, "train", options.settings(), options.resume);
   if (status == RunStatus::kDone) return {read_metrics(options.out), true};
   Trainer trainer(options, status, session);
   open_run_folder(session, options.out, "train", options.settings(), options.resume, true);

@@ -1,7 +1,8 @@
 // Fixup's elementwise step as CUDA kernels.
 //
-// Forward: z = scale*x + bias + residual - residual_shift, y = [relu](z) + shift, mask = z > 0. A
-// thread takes vectors of 16 bytes of x. Reads x and the residual once, writes y and the mask.
+// Forward: z = scale*x + bias + residual - residual_shift, y = [relu](z) + shift, mask = z > 0;
+// [relu](z) is rounded to T before the shift. A thread takes vectors of 16 bytes of x. Reads x and
+// the residual once, writes y and the mask.
 //
 // Backward: a block takes a chunk of 16384 elements, a thread every 256th vector of it; gradients
 // of elements are written in passing. Sums of dz, dz*x, dy of a chunk go to `partials`, in double;
@@ -35,7 +36,7 @@ __global__ void affine_relu_forward(AffineReluForward<T> call) {
       z[k] = scale * z[k] + bias;
       z[k] += residual[k];
       mask.values[k] = z[k] > 0;
-      z[k] = (call.relu && !(z[k] > 0) ? 0 : z[k]) + shift;
+      z[k] = to_float(from_float<T>(call.relu && !(z[k] > 0) ? 0 : z[k])) + shift;
     }
     store(call.y + first, count, z);
     if (call.mask) store_bytes(call.mask + first, count, mask);

@@ -10,9 +10,10 @@
 namespace basin {
 
 // z = scale*x + bias + residual - residual_shift;  y = (relu ? max(z, 0) : z) + shift
-// Scalars are pointers to one element; null: scale 1, biases 0, no residual.
-// residual_shift takes back a shift that the residual tensor already carries: a block stores only
-// out + bias1a, which its first convolution reads, and its skip connection subtracts bias1a again.
+// What the shift is added to is rounded to T, so that y has the same bits where a later call adds
+// it. Scalars are pointers to one element; null: scale 1, biases 0, no residual. residual_shift
+// takes back a shift that the residual tensor already carries: a block stores only out + bias1a,
+// which its first convolution reads, and its skip connection subtracts bias1a again.
 template <class T>
 struct AffineReluForward {
   static constexpr const char* kName = "affine_relu_forward";

@@ -42,6 +42,10 @@ BASIN_HOST_DEVICE inline float from_float<float>(float value) {
   return value;
 }
 template <>
+BASIN_HOST_DEVICE inline double from_float<double>(float value) {
+  return value;
+}
+template <>
 BASIN_HOST_DEVICE inline Bf16 from_float<Bf16>(float value) {
   return to_bf16(value);
 }

@@ -77,9 +77,9 @@ struct Conv2dBackwardWeights {
   int64_t workspace_bytes() const;
   double flops() const { return shape.flops(); }
   double bytes() const {
-    return static_cast<double>(sizeof(T)) *
-           static_cast<double>(shape.x_size() + (accumulate ? 2 : 1) * shape.w_size() +
-                               shape.y_size());
+    return static_cast<double>(sizeof(T)) * static_cast<double>(shape.x_size() + shape.y_size()) +
+           static_cast<double>(sizeof(ParameterType<T>)) *
+               static_cast<double>((accumulate ? 2 : 1) * shape.w_size());
   }
 };
 

@@ -59,15 +59,16 @@ class Libraries {
 };
 
 // Queues the call, whose pointers point to device memory, 16-byte aligned. T: float or Bf16, sums
-// in float. Throws Error naming the call, its shape and what the library said.
+// in float; products of Bf16 also to float. Throws Error naming the call, its shape and what the
+// library said.
 template <class T>
 void run(const Conv2dForward<T>& call, Libraries& libraries);
 template <class T>
 void run(const Conv2dBackwardData<T>& call, Libraries& libraries);
 template <class T>
 void run(const Conv2dBackwardWeights<T>& call, Libraries& libraries);
-template <class T>
-void run(const Gemm<T>& call, Libraries& libraries);
+template <class T, class Output>
+void run(const Gemm<T, Output>& call, Libraries& libraries);
 
 // Bytes of workspace that run() wants of the call with this shape; its pointers do not matter.
 template <class T>

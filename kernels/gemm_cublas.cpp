@@ -228,11 +228,12 @@ std::shared_ptr<Cublas> open_cublas(const LibraryOptions& options) {
   return std::make_shared<Cublas>(options);
 }
 
-template <class T>
-void run(const Gemm<T>& call, Libraries& libraries) {
+template <class T, class Output>
+void run(const Gemm<T, Output>& call, Libraries& libraries) {
   multiply(call, libraries);
 }
 template void run(const Gemm<float>&, Libraries&);
 template void run(const Gemm<Bf16>&, Libraries&);
+template void run(const Gemm<Bf16, float>&, Libraries&);
 
 }  // namespace basin::cuda

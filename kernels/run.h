@@ -13,23 +13,22 @@
 #endif
 
 namespace basin {
+namespace cpu {
+void run() = delete;  // so that there is such a name where only calls are known that the CPU lacks
+}
 
-// The type of a call's elements; void of a call that is no template.
-template <class Call>
-struct ElementOf {
-  using Type = void;
-};
-template <template <class...> class Call, class T, class... Others>
-struct ElementOf<Call<T, Others...>> {
-  using Type = T;
-};
+// Whether `Element` is one of the element types that a call is a template on.
+template <class Call, class Element>
+constexpr bool kComputesIn = false;
+template <template <class...> class Call, class... Elements, class Element>
+constexpr bool kComputesIn<Call<Elements...>, Element> = (std::is_same_v<Elements, Element> || ...);
 
 // Which element types a device computes in: the CPU in float and double, the others in float and
 // bfloat16.
 template <class Call>
-constexpr bool kOnCpu = !std::is_same_v<typename ElementOf<Call>::Type, Bf16>;
+constexpr bool kOnCpu = !kComputesIn<Call, Bf16>;
 template <class Call>
-constexpr bool kOnDevice = !std::is_same_v<typename ElementOf<Call>::Type, double>;
+constexpr bool kOnDevice = !kComputesIn<Call, double>;
 
 template <class Call>
 [[noreturn]] void refuse(const Stream& stream) {

@@ -13,7 +13,7 @@ Tensor Network::forward(Tape& tape, const Tensor& images, Mode mode, const Tap& 
   BASIN_CHECK(images.shape().rank() == 4 && images.shape()[3] == 3,
               "a network takes images [N,H,W,3], got ", images.shape().text());
   const size_t modules = state_.modules().size();
-  Activation activation{images, {}};
+  Activation activation{convert(tape, images, state_.dtype()), {}};
   for (size_t i = 0; i < modules; ++i) {
     // A tap wants a module's own output, without the shift of the one behind it.
     const Tensor next = i + 1 < modules && !tap ? input_shift(i + 1) : Tensor();
@@ -27,6 +27,7 @@ Activation Network::forward_range(Tape& tape, Activation input, Mode mode, size_
                                   size_t end) {
   BASIN_CHECK(begin <= end && end <= state_.modules().size(), "modules ", begin, "..", end, " of ",
               state_.modules().size());
+  input.value = convert(tape, input.value, state_.dtype());  // images; else nothing
   for (size_t i = begin; i < end; ++i) {
     input = forward_module(tape, i, input, mode, i + 1 < end ? input_shift(i + 1) : Tensor());
   }
@@ -48,7 +49,7 @@ void Network::initialize_entries(uint64_t seed, const std::string* module) {
     RandomStream random(seed, RandomPurpose::kInit, 0, index++);
     if (module && entry.module != *module) continue;
     const Init init = init_of(entry);
-    dispatch(state_.dtype(), [&]<class T>() {
+    dispatch_parameters(state_.value_dtype(), [&]<class T>() {
       std::vector<T> values(static_cast<size_t>(entry.shape.elements()));
       for (T& element : values) {
         double value = init.value;
@@ -59,6 +60,7 @@ void Network::initialize_entries(uint64_t seed, const std::string* module) {
       upload(values.data(), entry.tensor, state_.stream());
     });
   }
+  state_.update_copy();
 }
 
 std::unique_ptr<Network> make_network(const ModelOptions& options, DType dtype, Stream& stream,

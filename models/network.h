@@ -39,7 +39,8 @@ class Network {
   State& state() { return state_; }
   const State& state() const { return state_; }
 
-  // images [N,H,W,3], normalised -> logits [N, classes].
+  // images [N,H,W,3], normalised, f32 or of the network's type -> logits [N, classes]; of a network
+  // in bf16, logits are f32.
   Tensor forward(Tape& tape, const Tensor& images, Mode mode, const Tap& tap = nullptr);
 
   // Runs modules [begin, end) of state().modules(). Between calls the activation carries no shift,
@@ -82,6 +83,7 @@ class Network {
 };
 
 // A network of the given name on `stream`, allocated for `use`, weights uninitialised (zero).
+// `dtype`: of activations; see State.
 // Throws Error listing the known names.
 std::unique_ptr<Network> make_network(const ModelOptions& options, DType dtype, Stream& stream,
                                       State::Use use);

@@ -19,9 +19,10 @@ Tensor affine_relu(Tape& tape, const Tensor& x, const AffineRelu& a) {
     const bool keep_mask = a.relu && tape.will_record(inputs);
     Tensor y = tape.empty(x.shape(), x.dtype());
     Tensor mask = keep_mask ? tape.empty(x.shape(), DType::kU8) : Tensor();
-    run(AffineReluForward<T>{x.data<T>(), a.residual.data_or_null<T>(), a.scale.data_or_null<T>(),
-                             a.bias.data_or_null<T>(), a.residual_shift.data_or_null<T>(),
-                             a.shift.data_or_null<T>(), y.data<T>(), mask.data_or_null<uint8_t>(),
+    using P = ParameterType<T>;
+    run(AffineReluForward<T>{x.data<T>(), a.residual.data_or_null<T>(), a.scale.data_or_null<P>(),
+                             a.bias.data_or_null<P>(), a.residual_shift.data_or_null<P>(),
+                             a.shift.data_or_null<P>(), y.data<T>(), mask.data_or_null<uint8_t>(),
                              a.relu, x.size()},
         tape.stream());
     // Only the scale's gradient reads x again; else its elements are let go.
@@ -42,14 +43,14 @@ Tensor affine_relu(Tape& tape, const Tensor& x, const AffineRelu& a) {
           AffineReluBackward<T> call{dy.data<T>(),
                                      kept.data_or_null<T>(),
                                      mask.data_or_null<uint8_t>(),
-                                     scale.data_or_null<T>(),
+                                     scale.data_or_null<P>(),
                                      relu,
                                      dx.data<T>(),
                                      dresidual.data<T>(),
-                                     dscale.data<T>(),
-                                     dbias.data<T>(),
-                                     dresidual_shift.data<T>(),
-                                     dshift.data<T>(),
+                                     dscale.data<P>(),
+                                     dbias.data<P>(),
+                                     dresidual_shift.data<P>(),
+                                     dshift.data<P>(),
                                      dx.accumulate,
                                      dresidual.accumulate,
                                      dscale.accumulate,

@@ -34,9 +34,10 @@ Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride,
     return tape.record(y, {x, weight}, [&tape, shape, x, weight](const Tensor& dy) {
       const GradientTarget dw = tape.gradient_target(weight);
       if (dw.tensor) {
-        run_with_workspace(Conv2dBackwardWeights<T>{shape, x.data<T>(), dy.data<T>(), dw.data<T>(),
-                                                    dw.accumulate, nullptr},
-                           tape);
+        run_with_workspace(
+            Conv2dBackwardWeights<T>{shape, x.data<T>(), dy.data<T>(), dw.data<ParameterType<T>>(),
+                                     dw.accumulate, nullptr},
+            tape);
       }
       const GradientTarget dx = tape.gradient_target(x);
       if (dx.tensor) {

@@ -3,6 +3,7 @@
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
 #include "kernels/run.h"
+#include "kernels/types.h"
 
 namespace basin {
 
@@ -13,24 +14,26 @@ Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& b
               bias.shape().text(), " do not fit");
   const int64_t rows = x.shape()[0], in = x.shape()[1], out = weight.shape()[0];
   return dispatch(x.dtype(), [&]<class T>() {
-    Tensor y = tape.empty({rows, out}, x.dtype());
-    run(Gemm<T>{false, true, rows, out, in, x.data<T>(), weight.data<T>(), y.data<T>(), false},
+    using P = ParameterType<T>;
+    Tensor y = tape.empty({rows, out}, parameter_dtype(x.dtype()));
+    run(Gemm<T, P>{false, true, rows, out, in, x.data<T>(), weight.data<T>(), y.data<P>(), false},
         tape.stream());
-    run(AddBias<T>{y.data<T>(), bias.data<T>(), y.data<T>(), rows, out}, tape.stream());
+    run(AddBias<P>{y.data<P>(), bias.data<P>(), y.data<P>(), rows, out}, tape.stream());
     return tape.record(
         y, {x, weight, bias}, [&tape, x, weight, bias, rows, in, out](const Tensor& dy) {
           Stream& stream = tape.stream();
+          const Tensor dy_as_x = convert(tape, dy, x.dtype());
           if (const GradientTarget dw = tape.gradient_target(weight); dw.tensor) {
-            run(Gemm<T>{true, false, out, in, rows, dy.data<T>(), x.data<T>(), dw.data<T>(),
-                        dw.accumulate},
+            run(Gemm<T, P>{true, false, out, in, rows, dy_as_x.data<T>(), x.data<T>(), dw.data<P>(),
+                           dw.accumulate},
                 stream);
           }
           if (const GradientTarget db = tape.gradient_target(bias); db.tensor) {
-            run(ColumnSum<T>{dy.data<T>(), db.data<T>(), db.accumulate, rows, out}, stream);
+            run(ColumnSum<P>{dy.data<P>(), db.data<P>(), db.accumulate, rows, out}, stream);
           }
           if (const GradientTarget dx = tape.gradient_target(x); dx.tensor) {
-            run(Gemm<T>{false, false, rows, in, out, dy.data<T>(), weight.data<T>(), dx.data<T>(),
-                        dx.accumulate},
+            run(Gemm<T>{false, false, rows, in, out, dy_as_x.data<T>(), weight.data<T>(),
+                        dx.data<T>(), dx.accumulate},
                 stream);
           }
         });

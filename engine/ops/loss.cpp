@@ -15,7 +15,7 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets,
   BASIN_CHECK(logits.shape().rank() == 2 && logits.shape() == targets.shape(), Call<float>::kName,
               ": logits ", logits.shape().text(), " and targets ", targets.shape().text(),
               " differ");
-  return dispatch(logits.dtype(), [&]<class T>() {
+  return dispatch_parameters(logits.dtype(), [&]<class T>() {
     Tensor loss = tape.empty({1}, logits.dtype());
     Tensor unit =
         tape.will_record({logits}) ? tape.empty(logits.shape(), logits.dtype()) : Tensor();

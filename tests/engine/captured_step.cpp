@@ -33,15 +33,19 @@ struct Fixture {
 }  // namespace
 
 TEST_CASE("captured step: the bits of ordinary steps, with a learning rate that changes") {
-  for (const DeviceCase& network : {kDeviceCases[0], kDeviceCases[1]}) {
-    CAPTURE(std::string(network.name));
-    const DeviceRun ordinary = run_on_device(network, Device::kEmulated);
-    const DeviceRun captured =
-        run_on_device(network, Device::kEmulated, {.capture = true, .nudge = 0});
-    CHECK(captured.losses == ordinary.losses);
-    CHECK(captured.values == ordinary.values);
-    CHECK(captured.momentum == ordinary.momentum);
-    CHECK(captured.growths == ordinary.growths);
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const DeviceCase& network : {kDeviceCases[0], kDeviceCases[1]}) {
+      CAPTURE(std::string(network.name));
+      CAPTURE(std::string(name_of(dtype)));
+      const DeviceRun ordinary = run_on_device(network, Device::kEmulated, {.dtype = dtype});
+      const DeviceRun captured =
+          run_on_device(network, Device::kEmulated, {.capture = true, .dtype = dtype});
+      CHECK(captured.losses == ordinary.losses);
+      CHECK(captured.values == ordinary.values);
+      CHECK(captured.momentum == ordinary.momentum);
+      CHECK(captured.copy == ordinary.copy);
+      CHECK(captured.growths == ordinary.growths);
+    }
   }
 }
 

@@ -523,6 +523,77 @@ TEST_CASE("program: a run on the emulated device measures what the CPU does") {
   }
 }
 
+TEST_CASE("program: a run in bf16 on the emulated device, and in no other precision by chance") {
+  const Fixture fixture;
+  const std::vector<std::string> in_bf16 = {"--device", "emulated", "--precision", "bf16"};
+  const auto train = fixture.train("half", "1");
+  const ProgramResult half = fixture.run(train + in_bf16);
+  CAPTURE(half.error);
+  REQUIRE(half.code == 0);
+  REQUIRE(fixture.run(fixture.train("single", "1") + std::vector<std::string>{"--device", "cpu"})
+              .code == 0);
+  for (const auto& [run, precision] : {std::pair("half", "bf16"), std::pair("single", "fp32")}) {
+    const auto config =
+        nlohmann::json::parse(read_file(fixture.path(std::string(run) + "/config.json")));
+    CHECK(config.value("precision", "") == precision);
+    CHECK(contains(read_file(fixture.path(std::string(run) + "/log.txt")), precision));
+  }
+  // Four steps, each rounded to 8 bits: tests/engine/bf16.cpp derives how far that may carry.
+  const CsvTable cpu = CsvTable::read(fixture.path("single") + "/metrics.csv");
+  const CsvTable emulated = CsvTable::read(fixture.path("half") + "/metrics.csv");
+  REQUIRE(emulated.row_count() == cpu.row_count());
+  for (const char* column : {"test_loss", "train_eval_loss"}) {
+    for (size_t row = 0; row < cpu.row_count(); ++row) {
+      CHECK(*emulated.number(row, column) ==
+            doctest::Approx(*cpu.number(row, column)).epsilon(0.03));
+      CHECK(*emulated.number(row, column) != *cpu.number(row, column));
+    }
+  }
+  // Evaluated in bf16, the checkpoint has the loss that training measured.
+  const ProgramResult evaluated =
+      fixture.run(std::vector<std::string>{"eval", "--checkpoint", fixture.path("half"), "--data",
+                                           fixture.set(), "--json"} +
+                  in_bf16);
+  CAPTURE(evaluated.error);
+  REQUIRE(evaluated.code == 0);
+  CHECK(nlohmann::json::parse(evaluated.out).value("loss", 0.0) ==
+        *emulated.number(emulated.row_count() - 1, "test_loss"));
+  // The finished run, and an unfinished one, in another precision; then in the same.
+  for (const bool unfinished : {false, true}) {
+    if (unfinished) fs::remove(fixture.path("half/DONE"));
+    const auto before = folder_bytes(fixture.path("half"));
+    const ProgramResult refused =
+        fixture.run(train + std::vector<std::string>{"--resume", "--device", "emulated"});
+    CHECK(refused.code == 1);
+    CHECK(contains(refused.error, "holds a run in bf16, not in fp32"));
+    CHECK(contains(refused.error, "--precision bf16"));
+    CHECK(folder_bytes(fixture.path("half")) == before);
+    CHECK(fixture.run(train + in_bf16 + std::vector<std::string>{"--resume"}).code == 0);
+  }
+}
+
+TEST_CASE("program: a precision that the device does not compute in is one clear line") {
+  const Fixture fixture;
+  struct Case {
+    const char *device, *precision, *says;
+  };
+  for (const auto& [device, precision, says] :
+       {Case{"cpu", "bf16", "--precision bf16: the CPU computes in fp32"},
+        Case{"cpu", "tf32", "the device cpu has no tensor cores"},
+        Case{"emulated", "tf32", "the device emulated has no tensor cores"}}) {
+    const ProgramResult result =
+        fixture.run(fixture.train("run", "1") +
+                    std::vector<std::string>{"--device", device, "--precision", precision});
+    CHECK(result.code == 1);
+    CHECK(contains(result.error, says));
+    CHECK(contains(result.error, "Use --precision fp32"));
+    CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
+    CHECK(!fs::exists(fixture.path("run")));
+  }
+  CHECK(fixture.run(fixture.train("run", "1") + std::vector<std::string>{"--precision", "fp16"})
+            .code == 2);
+}
+
 #ifndef BASIN_CUDA
 TEST_CASE("program: a device that there is not is one clear line") {
   const Fixture fixture;

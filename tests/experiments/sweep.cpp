@@ -78,6 +78,41 @@ TEST_CASE("sweep: the bits of the plain loop") {
   }
 }
 
+TEST_CASE("sweep: the bits of the plain loop, in bf16 on the emulated device") {
+  for (const std::string model : {"fixup_resnet8", "resnet8"}) {
+    CAPTURE(model);
+    Session session{Stream(Device::kEmulated), StepArena(kSessionBytes, Device::kEmulated), {}, {}};
+    const auto network = [&] { return small_network(model, session.stream, 3, 4, DType::kBF16); };
+    const auto base = network(), scratch = network();
+    base->initialize(1);
+    const std::vector<std::string> modules = base->state().modules();
+    for (const std::string& module : modules) base->state().add_noise(module, 0.3, 1, 0);
+    EvaluationSet set(tiny_set(5, 8, 3), {.batch_size = 3}, session);
+    const auto statistics = statistics_set(*base, tiny_set(4, 8, 3), session);
+    Sweep sweep(*scratch, base->state(), set, statistics.get(), session);
+    std::vector<WeightSetting> settings;
+    for (const std::string& module : {modules[2], std::string(), modules[0], modules.back()}) {
+      settings.push_back({module, [module](Network& changed) {
+                            module.empty() ? changed.initialize(5)
+                                           : changed.state().add_noise(module, 0.2, 9, 0);
+                          }});
+    }
+    settings.push_back({modules.back(), [](Network&) {}});
+    const auto evaluations = sweep.evaluate(settings);
+    for (size_t i = 0; i < settings.size(); ++i) {
+      CAPTURE(i);
+      const auto plain = network();
+      plain->state().copy_from(base->state());
+      settings[i].write(*plain);
+      if (statistics) estimate_batch_norm(*plain, *statistics, session);
+      const Evaluation expected = set.evaluate(*plain);
+      CHECK(evaluations[i].loss == expected.loss);
+      CHECK(evaluations[i].score == expected.score);
+      if (i > 0) CHECK(evaluations[i].loss != evaluations[0].loss);
+    }
+  }
+}
+
 TEST_CASE("sweep: the network holds the base between calls, its statistics measured anew") {
   for (const std::string model : {"fixup_resnet8", "resnet8"}) {
     SweepFixture fixture(model);

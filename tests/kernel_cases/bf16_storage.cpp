@@ -133,16 +133,16 @@ TEST_CASE("affine_relu on bfloat16") {
   for (int64_t size : kSizes) {
     if (too_large(size)) continue;
     Numbers x(size, 1), residual(size, 2), y(size), dy(size, 3), dx(size), dresidual(size, 4);
-    Guarded<float> scale = scalar(1.25f), bias = scalar(-0.5f), shift = scalar(0.75f);
+    Guarded<float> scale = scalar(1.25f), bias = scalar(-0.5f);
     Guarded<uint8_t> mask_half(size), mask_single(size);
     Guarded<float> sums_half(4), sums_single(4);
     in_both_types([&]<class T>(T) {
       const bool is_half = std::is_same_v<T, Bf16>;
       Guarded<uint8_t>& mask = is_half ? mask_half : mask_single;
       Guarded<float>& sums = is_half ? sums_half : sums_single;
-      run_checked({&of<T>(x), &of<T>(residual), &scale, &bias, &shift}, {&of<T>(y), &mask}, [&] {
+      run_checked({&of<T>(x), &of<T>(residual), &scale, &bias}, {&of<T>(y), &mask}, [&] {
         device::run(AffineReluForward<T>{of<T>(x).data(), of<T>(residual).data(), scale.data(),
-                                         bias.data(), nullptr, shift.data(), of<T>(y).data(),
+                                         bias.data(), nullptr, nullptr, of<T>(y).data(),
                                          mask.data(), true, size});
       });
       AffineReluBackward<T> call{};
@@ -171,6 +171,35 @@ TEST_CASE("affine_relu on bfloat16") {
     gradients.results(dx, 10);
     gradients.results(dresidual, 10);
     scalars.floats(sums_half, sums_single, static_cast<double>(size));
+  }
+}
+
+TEST_CASE("affine_relu on bfloat16: a shift has the bits of one that is added later") {
+  for (int64_t size : kSizes) {
+    if (too_large(size)) continue;
+    Numbers x(size, 1), residual(size, 2);
+    Guarded<float> scale = scalar(1.25f), bias = scalar(-0.5f), shift = scalar(0.7f);
+    Guarded<Bf16> shifted(size), plain(size), later(size);
+    Guarded<uint8_t> mask(size), mask_of_plain(size);
+    run_checked(
+        {&x.half, &residual.half, &scale, &bias, &shift},
+        {&shifted, &plain, &later, &mask, &mask_of_plain}, [&] {
+          AffineReluForward<Bf16> call{
+              x.half.data(), residual.half.data(), scale.data(), bias.data(), nullptr,
+              shift.data(),  shifted.data(),       mask.data(),  true,        size};
+          device::run(call);
+          call.shift = nullptr;
+          call.y = plain.data();
+          call.mask = mask_of_plain.data();
+          device::run(call);
+          device::run(AffineReluForward<Bf16>{plain.data(), nullptr, nullptr, shift.data(), nullptr,
+                                              nullptr, later.data(), nullptr, false, size});
+        });
+    CHECK(shifted.bytes == later.bytes);
+    CHECK(mask.bytes == mask_of_plain.bytes);
+    int64_t different = 0;
+    for (int64_t i = 0; i < size; ++i) different += shifted[i].bits != plain[i].bits;
+    CHECK(different == size);
   }
 }
 

@@ -1,14 +1,18 @@
 // Convolutions by cuDNN and matrix products by cuBLASLt, on a GPU, against their definitions summed
 // in double; the plan file; and that a call which is captured and one which is not have the same
-// bits.
-#include "kernels/cuda_libraries.h"
-
+// bits. On the emulated device, what stands for these libraries in bf16.
+#include "kernels/bf16.h"
+#include "kernels/check.h"
+#include "kernels/conv2d.h"
+#include "kernels/gemm.h"
+#include "tests/support/kernel_case.h"
+#ifdef BASIN_TEST_CUDA
 #include <filesystem>
 #include <fstream>
 
-#include "kernels/check.h"
-#include "tests/support/kernel_case.h"
+#include "kernels/cuda_libraries.h"
 #include "tests/support/temporary_folder.h"
+#endif
 
 using namespace basin;
 using namespace basin::test;
@@ -26,6 +30,49 @@ std::string text(const Conv2dShape& s) {
   return concat(s.batch, "x", s.height, "x", s.width, "x", s.in_channels, " -> ", s.out_channels,
                 ", ", s.kernel_height, "x", s.kernel_width, "/", s.stride, "+", s.padding);
 }
+
+#ifdef BASIN_TEST_CUDA
+class Libraries {
+ public:
+  explicit Libraries(bool allow_tf32) : libraries_(gpu_runs->stream(), options(allow_tf32)) {}
+  template <class Call>
+  int64_t workspace_bytes(const Call& call) {
+    return cuda::workspace_bytes(call, libraries_);
+  }
+  template <class Call>
+  void run(const Call& call) {
+    gpu_runs->run(call, [&](const Call& on_gpu, StreamHandle) { cuda::run(on_gpu, libraries_); });
+  }
+
+ private:
+  static cuda::LibraryOptions options(bool allow_tf32) {
+    cuda::LibraryOptions options;
+    options.allow_tf32 = allow_tf32;
+    options.workspace_limit = int64_t{64} << 20;  // it is copied to and from the GPU for each run
+    return options;
+  }
+  cuda::Libraries libraries_;
+};
+constexpr int64_t kMostProducts = std::numeric_limits<int64_t>::max();
+#else
+struct Libraries {
+  explicit Libraries(bool) {}
+  template <class Call>
+  int64_t workspace_bytes(const Call& call) {
+    return call.workspace_bytes() + kAlignment;
+  }
+  template <class Call>
+  void run(Call call) {
+    if constexpr (requires { call.workspace; }) {
+      const auto address = reinterpret_cast<uintptr_t>(call.workspace);
+      call.workspace = static_cast<uint8_t*>(call.workspace) + (kAlignment - address % kAlignment);
+    }
+    emulated::run(call);
+  }
+  static constexpr int64_t kAlignment = 64;  // an arena's memory has it
+};
+constexpr int64_t kMostProducts = 3'000'000;  // of a case, for the definition takes its time
+#endif
 
 // Numbers that T holds exactly, and the same in double.
 template <class T>
@@ -74,30 +121,26 @@ void compare(const Guarded<Output>& got, const std::vector<double>& want,
   CHECK_MESSAGE(worst <= 1, what);
 }
 
-// Runs the call in every way, with the workspace that it asks for.
+// Runs the call in every way, with the workspace that it asks for. The first time finds its
+// algorithm, before it is captured.
 template <class Call>
-void run_convolution(const Call& call, cuda::Libraries& libraries,
+void run_convolution(const Call& call, Libraries& libraries,
                      std::initializer_list<GuardedBytes*> inputs, GuardedBytes& output) {
-  Guarded<uint8_t> workspace(cuda::workspace_bytes(call, libraries));
+  Guarded<uint8_t> workspace(libraries.workspace_bytes(call));
   Call with_workspace = call;
   with_workspace.workspace = workspace.or_null();
-  run_checked(inputs, {&output}, [&] {
-    gpu_runs->run(with_workspace,
-                  [&](const Call& on_gpu, StreamHandle) { cuda::run(on_gpu, libraries); });
-  });
+  run_checked(inputs, {&output}, [&] { libraries.run(with_workspace); });
   CHECK(workspace.intact());
 }
 
 template <class T>
 void check_convolutions(Values values, bool allow_tf32) {
-  cuda::LibraryOptions options;
-  options.allow_tf32 = allow_tf32;
-  options.workspace_limit = int64_t{64} << 20;  // it is copied to and from the GPU for each run
-  cuda::Libraries libraries(gpu_runs->stream(), options);
+  Libraries libraries(allow_tf32);
   const bool exact = values == Values::kIntegers && std::is_same_v<T, float>;
   // Half a unit in the last place of bf16, twice.
-  const double rounding = std::is_same_v<T, Bf16> ? 2 * 0x1p-9 : 0;
+  const double rounding = std::is_same_v<T, Bf16> ? 2 * 0x1p-8 : 0;
   for (const Conv2dShape& s : kShapes) {
+    if (s.flops() / 2 > static_cast<double>(kMostProducts)) continue;
     const std::string what =
         concat(std::is_same_v<T, Bf16> ? "bf16 " : (allow_tf32 ? "tf32 " : "float "),
                name_of(values), " ", text(s));
@@ -152,22 +195,22 @@ void check_convolutions(Values values, bool allow_tf32) {
   }
 }
 
-template <class T>
+template <class T, class Output = T>
 void check_products(Values values, bool allow_tf32) {
-  cuda::LibraryOptions options;
-  options.allow_tf32 = allow_tf32;
-  cuda::Libraries libraries(gpu_runs->stream(), options);
-  const bool exact = values == Values::kIntegers && std::is_same_v<T, float>;
-  const double rounding = std::is_same_v<T, Bf16> ? 0x1p-9 : 0;
+  Libraries libraries(allow_tf32);
+  const bool exact = values == Values::kIntegers && std::is_same_v<Output, float>;
+  const double rounding = std::is_same_v<Output, Bf16> ? 0x1p-8 : 0;
   const int64_t sizes[][3] = {{1, 1, 1},     {5, 3, 17},    {7, 17, 33},
                               {128, 10, 64}, {10, 64, 128}, {16, 1000, 200},
                               {3, 5, 0},     {97, 65, 257}, {256, 128, 512}};
   for (const auto& [m, n, k] : sizes) {
+    if (m * n * k > kMostProducts) continue;
     for (int variant = 0; variant < 8; ++variant) {
       const bool transpose_a = variant & 1, transpose_b = variant & 2, accumulate = variant & 4;
       Numbers<T> a(m * k, values, 1), b(k * n, values, 2);
-      Guarded<T> c = accumulate ? Numbers<T>(m * n, values, 3).stored : Guarded<T>(m * n);
-      const Guarded<T> start = c;
+      Guarded<Output> c =
+          accumulate ? Numbers<Output>(m * n, values, 3).stored : Guarded<Output>(m * n);
+      const Guarded<Output> start = c;
       std::vector<double> want(static_cast<size_t>(m * n)), magnitude(want.size());
       for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < n; ++j) {
@@ -180,13 +223,9 @@ void check_products(Values values, bool allow_tf32) {
           }
         }
       }
-      const Gemm<T> call{transpose_a,     transpose_b,     m,        n,         k,
-                         a.stored.data(), b.stored.data(), c.data(), accumulate};
-      // Finds its algorithm before it is captured.
-      run_checked({&a.stored, &b.stored}, {&c}, [&] {
-        gpu_runs->run(call,
-                      [&](const Gemm<T>& on_gpu, StreamHandle) { cuda::run(on_gpu, libraries); });
-      });
+      const Gemm<T, Output> call{transpose_a,     transpose_b,     m,        n,         k,
+                                 a.stored.data(), b.stored.data(), c.data(), accumulate};
+      run_checked({&a.stored, &b.stored}, {&c}, [&] { libraries.run(call); });
       compare(
           c, want, magnitude, accumulate ? &start : nullptr,
           {static_cast<double>(k) + 1, rounding, exact},
@@ -195,13 +234,27 @@ void check_products(Values values, bool allow_tf32) {
   }
 }
 
+#ifdef BASIN_TEST_CUDA
 std::string read(const std::filesystem::path& path) {
   std::ifstream file(path);
   return {std::istreambuf_iterator<char>(file), {}};
 }
+#endif
 
 }  // namespace
 
+TEST_CASE("cuDNN, or what stands for it: convolutions in bf16") {
+  check_convolutions<Bf16>(Values::kIntegers, false);
+  check_convolutions<Bf16>(Values::kNormal, false);
+}
+TEST_CASE("cuBLASLt, or what stands for it: products in bf16, and of bf16 in float") {
+  check_products<Bf16>(Values::kIntegers, false);
+  check_products<Bf16>(Values::kNormal, false);
+  check_products<Bf16, float>(Values::kIntegers, false);
+  check_products<Bf16, float>(Values::kNormal, false);
+}
+
+#ifdef BASIN_TEST_CUDA
 TEST_CASE("cuDNN: convolutions in float") {
   check_convolutions<float>(Values::kIntegers, false);
   check_convolutions<float>(Values::kNormal, false);
@@ -209,20 +262,12 @@ TEST_CASE("cuDNN: convolutions in float") {
 TEST_CASE("cuDNN: convolutions in TF32 of numbers that TF32 holds") {
   check_convolutions<float>(Values::kIntegers, true);
 }
-TEST_CASE("cuDNN: convolutions in bf16") {
-  check_convolutions<Bf16>(Values::kIntegers, false);
-  check_convolutions<Bf16>(Values::kNormal, false);
-}
 TEST_CASE("cuBLASLt: products in float") {
   check_products<float>(Values::kIntegers, false);
   check_products<float>(Values::kNormal, false);
 }
 TEST_CASE("cuBLASLt: products in TF32 of numbers that TF32 holds") {
   check_products<float>(Values::kIntegers, true);
-}
-TEST_CASE("cuBLASLt: products in bf16") {
-  check_products<Bf16>(Values::kIntegers, false);
-  check_products<Bf16>(Values::kNormal, false);
 }
 
 TEST_CASE("cuDNN: a plan that was chosen is found again, and one that is damaged chosen anew") {
@@ -283,3 +328,4 @@ TEST_CASE("device errors name the call, the error and what to do") {
   CHECK(message.find("cudaMalloc of 1125899906842624 bytes: cudaErrorMemoryAllocation") == 0);
   CHECK(message.find("smaller batch") != std::string::npos);
 }
+#endif

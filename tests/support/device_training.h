@@ -22,13 +22,16 @@ constexpr DeviceCase kDeviceCases[] = {
 struct DeviceRun {
   std::vector<double> losses;
   std::vector<float> values, momentum;
+  std::vector<uint16_t> copy;               // the bits of the bf16 copy, where there is one
   int64_t growths_of_first_steps, growths;  // times memory was taken from the system
 };
 
 struct DeviceRunOptions {
   bool capture = false;
-  double nudge =
-      0;  // by how much each weight is moved at the start, relative to itself, up or down
+  // By how much each weight is moved at the start, relative to itself, up or down; and which are.
+  double nudge = 0;
+  uint32_t nudge_draw = 0;
+  DType dtype = DType::kF32;
   StreamOptions stream = {};
 };
 
@@ -39,12 +42,12 @@ inline DeviceRun run_on_device(const DeviceCase& network_case, Device device,
   constexpr int kSteps = 10;
   Stream stream(device, options.stream);
   StepArena arena(int64_t{64} << 20, device);
-  const auto network = small_network(network_case.name, stream, kClasses);
+  const auto network = small_network(network_case.name, stream, kClasses, 4, options.dtype);
   network->initialize(3);
   State& state = network->state();
   // Fixup's last convolutions start at zero, and its first losses would test little.
   for (const std::string& module : state.modules()) state.add_noise(module, 0.1, 3, 0);
-  RandomStream random(7, RandomPurpose::kNoise, 77);
+  RandomStream random(7, RandomPurpose::kNoise, 77, options.nudge_draw);
   for (const State::Entry& entry : state.entries()) {
     if (options.nudge == 0) break;
     auto values = download<float>(entry.tensor, stream);
@@ -53,6 +56,7 @@ inline DeviceRun run_on_device(const DeviceCase& network_case, Device device,
     }
     upload(values.data(), entry.tensor, stream);
   }
+  state.update_copy();
   const Shape shape{kImages, network_case.side, network_case.side, 3};
   const Tensor drawn = random_tensor(shape, DType::kF32, 9);
   const Tensor images(allocate_state(shape.elements() * 4, stream), shape, DType::kF32);
@@ -90,6 +94,10 @@ inline DeviceRun run_on_device(const DeviceCase& network_case, Device device,
   run.momentum.resize(run.values.size());
   stream.copy_to_host(run.values.data(), state.flat_values(), state.flat_size() * 4);
   stream.copy_to_host(run.momentum.data(), state.flat_momentum(), state.flat_size() * 4);
+  if (state.flat_copy()) {
+    run.copy.resize(run.values.size());
+    stream.copy_to_host(run.copy.data(), state.flat_copy(), state.flat_size() * 2);
+  }
   return run;
 }
 

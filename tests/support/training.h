@@ -16,7 +16,7 @@ namespace basin::test {
 inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t seed) {
   Tensor tensor(allocate_state(shape.elements() * size_of(dtype)), shape, dtype);
   RandomStream random(seed, RandomPurpose::kNoise, 55);
-  dispatch(dtype, [&]<class T>() {
+  dispatch_parameters(dtype, [&]<class T>() {
     for (int64_t i = 0; i < tensor.size(); ++i) {
       tensor.data<T>()[i] = static_cast<T>(random.normal());
     }
@@ -25,8 +25,9 @@ inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t seed) {
 }
 
 inline std::unique_ptr<Network> small_network(const std::string& name, Stream& stream,
-                                              int64_t classes = 3, int64_t width = 4) {
-  return make_network({.name = name, .classes = classes, .width = width}, DType::kF32, stream,
+                                              int64_t classes = 3, int64_t width = 4,
+                                              DType dtype = DType::kF32) {
+  return make_network({.name = name, .classes = classes, .width = width}, dtype, stream,
                       State::Use::kTraining);
 }
 
