@@ -148,16 +148,16 @@ class PaperPlan {
     const std::string name = plan.value("preset", "");
     BASIN_CHECK(name == options_.preset, out_.string(), " holds the results of --preset ", name,
                 ", not of ", options_.preset, ". Choose another --out");
-    const auto settings = plan.value("settings", nlohmann::json());
-    BASIN_CHECK(settings == nlohmann::json::parse(preset_text(preset_)), out_.string(),
-                " holds the results of --preset ", name,
-                " with other settings (by another version, or from other data). Choose another "
-                "--out");
     const std::string precision = plan.value("precision", name_of(Precision::kFp32));
     BASIN_CHECK(precision == name_of(session_.precision), out_.string(),
                 " holds results of networks in ", precision, ", not in ",
                 name_of(session_.precision), ". Add --precision ", precision,
                 ", or choose another --out");
+    const auto settings = plan.value("settings", nlohmann::json());
+    BASIN_CHECK(settings == nlohmann::json::parse(preset_text(preset_)), out_.string(),
+                " holds the results of --preset ", name,
+                " with other settings (by another version, or from other data). Choose another "
+                "--out");
   }
 
   fs::path run_folder(const std::string& name) const { return out_ / "runs" / name; }

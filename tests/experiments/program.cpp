@@ -498,6 +498,20 @@ TEST_CASE("program: paper does not take results of one preset for those of anoth
   CHECK(folder_bytes(out) == before);
 }
 
+TEST_CASE("program: paper does not mix precisions") {
+  const TemporaryFolder folder;
+  const fs::path out = folder.path / "results";
+  fs::create_directories(out);
+  write_file_atomically(out / "plan.json", R"({"preset": "smoke", "precision": "bf16"})");
+  const auto before = folder_bytes(out);
+  const ProgramResult result = run_program(
+      folder.path, {"paper", "--preset", "smoke", "--out", out.string(), "--device", "cpu"});
+  CHECK(result.code == 1);
+  CHECK(contains(result.error, "holds results of networks in bf16, not in fp32"));
+  CHECK(contains(result.error, "Add --precision bf16"));
+  CHECK(folder_bytes(out) == before);
+}
+
 TEST_CASE("program: a run on the emulated device measures what the CPU does") {
   const Fixture fixture;
   for (const std::string device : {"cpu", "emulated"}) {
