@@ -1,8 +1,6 @@
-// Gram matrices and HSIC by the calls of kernels/, singular values by Eigen.
+// Gram matrices and HSIC by the calls of kernels/.
 #include "engine/linear_algebra.h"
 
-#define EIGEN_MPL2_ONLY  // none of the few parts under another licence
-#include <Eigen/SVD>
 #include <algorithm>
 
 #include "engine/transfer.h"
@@ -105,16 +103,6 @@ HsicValues unbiased_hsic(const std::vector<double>& k, const std::vector<double>
   cpu::run(calls.l_sums);
   cpu::run(calls.hsic);
   return {scratch[0], scratch[1], scratch[2]};
-}
-
-std::vector<double> singular_values(const std::vector<float>& x, int64_t rows) {
-  using RowMajor = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  const int64_t columns = static_cast<int64_t>(x.size()) / rows;
-  const Eigen::MatrixXd matrix = Eigen::Map<const RowMajor>(x.data(), rows, columns).cast<double>();
-  BASIN_CHECK(matrix.allFinite(), "singular values of a matrix [", rows, ", ", columns,
-              "] that holds infinite values or NaN; did its training diverge?");
-  const Eigen::VectorXd values = Eigen::BDCSVD<Eigen::MatrixXd>(matrix).singularValues();
-  return {values.data(), values.data() + values.size()};
 }
 
 }  // namespace basin
