@@ -45,17 +45,18 @@ std::shared_ptr<Storage> on_device(const std::vector<T>& values, Stream& stream)
 
 }  // namespace
 
-BatchMemory::BatchMemory(const Dataset& dataset, int64_t batch_size, Stream& stream)
+BatchMemory::BatchMemory(const Dataset& dataset, int64_t batch_size, Stream& stream, DType images)
     : multi_label_(dataset.multi_label()),
+      dtype_(images),
       height_(dataset.height()),
       width_(dataset.width()),
       classes_(dataset.classes()),
-      images_(allocate_state(batch_size * height_ * width_ * 3 * 4, stream)),
+      images_(allocate_state(batch_size * height_ * width_ * 3 * size_of(images), stream)),
       targets_(allocate_state(batch_size * classes_ * 4, stream)),
       labels_(allocate_state(batch_size * 4, stream)) {}
 
 BatchTensors BatchMemory::tensors(int64_t size) const {
-  return {Tensor(images_, {size, height_, width_, 3}, DType::kF32),
+  return {Tensor(images_, {size, height_, width_, 3}, dtype_),
           Tensor(targets_, {size, classes_}, DType::kF32),
           multi_label_ ? Tensor() : Tensor(labels_, {size}, DType::kI32)};
 }
@@ -71,10 +72,10 @@ BatchTensors BatchMemory::fill(const Batch& batch, Stream& stream) const {
 }
 
 BatchFeed::BatchFeed(std::shared_ptr<const Dataset> dataset, LoaderOptions options, Stream& stream,
-                     ResidentImages& resident)
+                     ResidentImages& resident, DType images)
     : dataset_(std::move(dataset)),
       stream_(stream),
-      memory_(*dataset_, options.batch_size, stream) {
+      memory_(*dataset_, options.batch_size, stream, images) {
   options.form = BatchForm::kValues;
   if (stream.device() != Device::kCpu) {
     if (dataset_->in_memory() || !options.augment) images_ = resident.of(dataset_, stream);
@@ -132,23 +133,30 @@ void BatchFeed::make_on_device() {
   const auto* share = reinterpret_cast<const float*>(there);
   const auto* partners =
       batch.partners.empty() ? nullptr : reinterpret_cast<const int32_t*>(there + layout.partners);
-  Augment<float> augment{};
-  if (resident()) {
-    augment.pixels = static_cast<const uint8_t*>(images_->data());
-    augment.views = reinterpret_cast<const ImageView*>(there + layout.images);
+  auto make_images = [&]<class T>(T* images) {
+    Augment<T> augment{};
+    if (resident()) {
+      augment.pixels = static_cast<const uint8_t*>(images_->data());
+      augment.views = reinterpret_cast<const ImageView*>(there + layout.images);
+    } else {
+      augment.pixels = reinterpret_cast<const uint8_t*>(there + layout.images);
+    }
+    if (map_) augment.map = static_cast<const uint32_t*>(map_->data());
+    augment.partners = partners;
+    augment.share = share;
+    augment.mean = dataset_->mean();
+    augment.stddev = dataset_->stddev();
+    augment.y = images;
+    augment.batch = batch.size;
+    augment.height = dataset_->height();
+    augment.width = dataset_->width();
+    run(augment, stream_);
+  };
+  if (tensors_.images.dtype() == DType::kBF16) {
+    make_images(tensors_.images.data<Bf16>());
   } else {
-    augment.pixels = reinterpret_cast<const uint8_t*>(there + layout.images);
+    make_images(tensors_.images.data<float>());
   }
-  if (map_) augment.map = static_cast<const uint32_t*>(map_->data());
-  augment.partners = partners;
-  augment.share = share;
-  augment.mean = dataset_->mean();
-  augment.stddev = dataset_->stddev();
-  augment.y = tensors_.images.data<float>();
-  augment.batch = batch.size;
-  augment.height = dataset_->height();
-  augment.width = dataset_->width();
-  run(augment, stream_);
 
   MixTargets mix{};
   if (dataset_->multi_label()) {

@@ -11,8 +11,8 @@
 
 namespace basin::data {
 
-// Images, normalised, f32 [N,H,W,3], targets f32 [N,classes], and the class of each image before
-// mixup, i32 [N]; empty for multi-label sets.
+// Images, normalised, f32 or bf16 [N,H,W,3], targets f32 [N,classes], and the class of each image
+// before mixup, i32 [N]; empty for multi-label sets.
 struct BatchTensors {
   Tensor images, targets, labels;
 };
@@ -20,14 +20,16 @@ struct BatchTensors {
 // Room for one batch of up to `batch_size` images, at the same addresses every time.
 class BatchMemory {
  public:
-  BatchMemory(const Dataset& dataset, int64_t batch_size, Stream& stream);
+  BatchMemory(const Dataset& dataset, int64_t batch_size, Stream& stream,
+              DType images = DType::kF32);
   // Of the first `size` images.
   BatchTensors tensors(int64_t size) const;
-  // Copies a batch of values there.
+  // Copies a batch of values there; of f32 images.
   BatchTensors fill(const Batch& batch, Stream& stream) const;
 
  private:
   bool multi_label_;
+  DType dtype_;
   int64_t height_, width_, classes_;
   std::shared_ptr<Storage> images_, targets_, labels_;
 };
@@ -40,9 +42,10 @@ class BatchMemory {
 class BatchFeed {
  public:
   // Order, augmentation, shuffle and mixup are those of `options`; form and workers are chosen
-  // here. `stream` outlives this.
+  // here. `images`: f32, or what a network takes on a device that makes the values, bf16, rounded
+  // once. `stream` outlives this.
   BatchFeed(std::shared_ptr<const Dataset> dataset, LoaderOptions options, Stream& stream,
-            ResidentImages& resident);
+            ResidentImages& resident, DType images = DType::kF32);
 
   const LoaderOptions& options() const { return loader_->options(); }
   int64_t batches_per_epoch() const { return loader_->batches_per_epoch(); }

@@ -36,6 +36,8 @@ Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& batch_norm, Mode
 // one shape. Records a backward in kTrain only.
 Tensor dual_batch_norm(Tape& tape, const Tensor& x, const BatchNorm& batch_norm,
                        const Tensor& shortcut, const BatchNorm& shortcut_norm, Mode mode);
+// max_pool(relu(batch_norm(x))), x [N,H,W,C]. Records a backward in kTrain only.
+Tensor batch_norm_max_pool(Tape& tape, const Tensor& x, const BatchNorm& batch_norm, Mode mode);
 
 // 3x3, stride 2, padding 1: [N,H,W,C] -> [N,(H-1)/2+1,(W-1)/2+1,C].
 Tensor max_pool(Tape& tape, const Tensor& x);

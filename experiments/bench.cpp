@@ -85,15 +85,18 @@ BenchResult bench(const BenchOptions& options, Session& session) {
   if (options.training)
     sgd = std::make_unique<Sgd>(network->state(), SgdOptions{}, reference_sgd_rule);
   const Shape image_shape{options.batch_size, options.image_size, options.image_size, 3};
-  const Tensor images(allocate_state(image_shape.elements() * 4, session.stream), image_shape,
-                      DType::kF32);
+  const Tensor drawn(allocate_state(image_shape.elements() * 4, session.stream), image_shape,
+                     DType::kF32);
   const Shape target_shape{options.batch_size, options.classes};
   const Tensor targets(allocate_state(target_shape.elements() * 4, session.stream), target_shape,
                        DType::kF32);
   RandomStream random(1, RandomPurpose::kAugmentation);
-  std::vector<float> pixels(static_cast<size_t>(images.size()));
+  std::vector<float> pixels(static_cast<size_t>(drawn.size()));
   for (float& pixel : pixels) pixel = static_cast<float>(random.normal());
-  upload(pixels.data(), images, session.stream);
+  upload(pixels.data(), drawn, session.stream);
+  // In what the network computes in, as a training run's images are made.
+  Tape conversion(session.stream, session.arena, false);
+  const Tensor images = convert(conversion, drawn, network->state().dtype());
   std::vector<float> one_hot(static_cast<size_t>(targets.size()));
   for (int64_t i = 0; i < options.batch_size; ++i) {
     one_hot[static_cast<size_t>(i * options.classes + i % options.classes)] = 1;

@@ -87,7 +87,7 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
   // Batches as the files are ordered may hold one class each, and the estimate is wrong then.
   data::BatchFeed feed(dataset,
                        {.batch_size = std::min(batch_size, dataset->size()), .shuffle = true},
-                       session.stream, session.resident);
+                       session.stream, session.resident, a.state().dtype());
   feed.start_epoch(0);
   std::map<std::string, FeatureSimilarity> similarity;
   CkaResult result{{}, 0, 0};

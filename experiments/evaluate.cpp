@@ -125,7 +125,8 @@ EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
   const bool keep = session.stream.device() == Device::kCpu &&
                     dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
   if (!keep) {
-    feed_ = std::make_unique<data::BatchFeed>(dataset_, options, session.stream, session.resident);
+    feed_ = std::make_unique<data::BatchFeed>(dataset_, options, session.stream, session.resident,
+                                              activation_dtype(session.precision));
     return;
   }
   data::Loader loader(dataset_, data::with_workers(options, *dataset_, threads()));

@@ -15,7 +15,30 @@ struct Kernel {
   bool part = false;  // of a kernel further up, both bound by memory
 };
 
-// The calls as the levels know them: a batch norm each, its statistics apart.
+// Outputs of a pooling of images.
+double pooled(const CallDescription& call) {
+  const auto& s = call.sizes;
+  return static_cast<double>(s[0] * ((s[1] - 1) / 2 + 1) * ((s[2] - 1) / 2 + 1) * s[3]);
+}
+
+// The stem's batch norm with ReLU, and its max pooling, of the call that does both.
+CallDescription stem_norm(CallDescription call, bool forward) {
+  call.name = forward ? "batch_norm_forward" : "batch_norm_backward";
+  call.relu = true;
+  return call;
+}
+CallDescription stem_pooling(CallDescription call, bool forward) {
+  const auto& s = call.sizes;
+  const double outputs = pooled(call), tensor = static_cast<double>(s[0] * s[1] * s[2] * s[3]);
+  call.name = forward ? "max_pool_forward" : "max_pool_backward";
+  // Forward moves what both calls in one move, with an index or without.
+  if (!forward) call.bytes = tensor * call.element_bytes + outputs * (call.element_bytes + 1);
+  call.flops = (forward ? 9 : 1) * outputs;
+  call.accumulate = false;
+  return call;
+}
+
+// The calls as the levels know them: a batch norm each, its statistics and the pooling apart.
 std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
   std::vector<TimedCall> result;
   for (TimedCall timed : calls) {
@@ -28,6 +51,16 @@ std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
       projection.call.relu = false;
       timed.call.residual = true;
       result.push_back(projection);
+    }
+    const CallDescription call = timed.call;
+    if (name == "batch_norm_max_pool_forward") {
+      timed.call = stem_norm(call, true);
+      result.push_back(timed);
+      timed.call = stem_pooling(call, true);
+    } else if (name == "batch_norm_max_pool_backward") {
+      timed.call = stem_pooling(call, false);
+      result.push_back(timed);
+      timed.call = stem_norm(call, false);
     }
     result.push_back(timed);
   }
@@ -74,11 +107,7 @@ class Calls {
     return static_cast<double>(s[0] * side(s[1], s[5]) * side(s[2], s[6]) * s[4] *
                                calls_[i].call.element_bytes);
   }
-  // Of a pooling, outputs.
-  double pooled(size_t i) const {
-    const auto& s = calls_[i].call.sizes;
-    return static_cast<double>(s[0] * ((s[1] - 1) / 2 + 1) * ((s[2] - 1) / 2 + 1) * s[3]);
-  }
+  double pooled(size_t i) const { return basin::pooled(calls_[i].call); }
   // The batch norm of a projection: neither ReLU nor residual; its output is the residual of the
   // block's last one.
   bool projection(size_t i) const { return !calls_[i].call.relu && !calls_[i].call.residual; }

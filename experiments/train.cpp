@@ -120,8 +120,8 @@ class Trainer {
     loader.shuffle = true;
     loader.augment = options.augment;
     loader.mixup_alpha = static_cast<float>(options.mixup);
-    feed_ =
-        std::make_unique<data::BatchFeed>(splits_.train, loader, session.stream, session.resident);
+    feed_ = std::make_unique<data::BatchFeed>(splits_.train, loader, session.stream,
+                                              session.resident, network_->state().dtype());
     full_step_ = std::make_unique<CapturedStep>(
         session.stream, session.arena, [this] { queue_step(full_batch_); }, session.capture_steps);
     resumed_ = status == RunStatus::kUnfinished && fs::exists(resume_path());

@@ -100,10 +100,7 @@ __global__ void batch_norm_forward(BatchNormForward<T> call) {
   const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
   const Normalisation<kCount> normalisation(call, mine);
-  const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const int64_t row = begin + i * kDown + threadIdx.y;
-    if (row >= call.rows) return;
+  for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
     float x[kCount], residual[kCount] = {};
     load(call.x + at, mine.count, x);
@@ -113,7 +110,7 @@ __global__ void batch_norm_forward(BatchNormForward<T> call) {
       x[k] = call.relu && !(z > 0) ? 0 : z;
     }
     store(call.y + at, mine.count, x);
-  }
+  });
 }
 
 template <class T>

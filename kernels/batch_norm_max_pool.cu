@@ -22,10 +22,7 @@ __global__ void batch_norm_max_pool_forward(BatchNormMaxPoolForward<T> call) {
   if (mine.count == 0) return;
   const Normalisation<kCount> normalisation(call, mine);
   const int64_t oh = call.out_height(), ow = call.out_width(), pixels = call.batch * oh * ow;
-  const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const int64_t pixel = begin + i * kDown + threadIdx.y;
-    if (pixel >= pixels) return;
+  for_each_row_in_reverse(pixels, [&](int64_t pixel) {
     const int64_t n = pixel / (oh * ow), p = pixel / ow % oh, q = pixel % ow;
     float largest[kCount] = {};  // what the ReLU makes of negative numbers
     Pack<uint8_t, kCount> index;
@@ -47,7 +44,7 @@ __global__ void batch_norm_max_pool_forward(BatchNormMaxPoolForward<T> call) {
     const int64_t out = pixel * call.channels + mine.first;
     store(call.y + out, mine.count, largest);
     if (call.index) store_bytes(call.index + out, mine.count, index);
-  }
+  });
 }
 
 // dz gathered from the windows that a pixel lies in.

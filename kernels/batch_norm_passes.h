@@ -19,6 +19,18 @@ unsigned tiles(int64_t channels) {
   return static_cast<unsigned>((channels + kTile<T> - 1) / kTile<T>);
 }
 
+// Calls body(row) for the rows of this thread, in a launch of row_blocks(rows) blocks. They walk
+// the tensor in reverse: what the kernel before read last is in the cache yet.
+template <class Body>
+__device__ void for_each_row_in_reverse(int64_t rows, const Body& body) {
+  const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
+  for (int i = 0; i < kRowsPerThread; ++i) {
+    const int64_t row = begin + i * kDown + threadIdx.y;
+    if (row >= rows) return;
+    body(row);
+  }
+}
+
 // The vector of channels of a thread in a tile; count 0: behind the last one.
 struct Channels {
   int64_t first;
@@ -219,8 +231,7 @@ __global__ void sum_gradients(BatchNormBackward<T> call) {
   }
 }
 
-// dx and dresidual. Blocks walk the tensor in reverse:
-// what chunk_gradients read last is in the cache yet.
+// dx and dresidual.
 template <class T, class Source>
 __global__ void batch_norm_backward(BatchNormBackward<T> call, Source source) {
   constexpr int kCount = kVectorSize<T>;
@@ -233,10 +244,7 @@ __global__ void batch_norm_backward(BatchNormBackward<T> call, Source source) {
     gradient.set(call, call.rows, k, channel, totals(call)[channel],
                  totals(call)[call.channels + channel]);
   }
-  const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const int64_t row = begin + i * kDown + threadIdx.y;
-    if (row >= call.rows) return;
+  for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
     float dz[kCount];
     source.load(call, row, mine, dz);
@@ -249,7 +257,7 @@ __global__ void batch_norm_backward(BatchNormBackward<T> call, Source source) {
     if (call.dresidual) {
       store_or_add(call.dresidual + at, mine.count, dz, call.accumulate_dresidual);
     }
-  }
+  });
 }
 
 inline unsigned merge_blocks(int64_t columns) {

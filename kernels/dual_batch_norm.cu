@@ -21,10 +21,7 @@ __global__ void dual_batch_norm_forward(DualBatchNormForward<T> call) {
   const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
   const Normalisation<kCount> first(call.first, mine), second(call.second, mine);
-  const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const int64_t row = begin + i * kDown + threadIdx.y;
-    if (row >= call.rows) return;
+  for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
     float x[kCount], second_x[kCount];
     load(call.first.x + at, mine.count, x);
@@ -34,7 +31,7 @@ __global__ void dual_batch_norm_forward(DualBatchNormForward<T> call) {
       x[k] = z > 0 ? z : 0;
     }
     store(call.y + at, mine.count, x);
-  }
+  });
 }
 
 template <class T>
@@ -120,10 +117,7 @@ __global__ void dual_batch_norm_backward(DualBatchNormBackward<T> call) {
   if (mine.count == 0) return;
   const InputGradient<kCount> first = input_gradient(call, call.first, 1, mine),
                               second = input_gradient(call, call.second, 2, mine);
-  const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
-  for (int i = 0; i < kRowsPerThread; ++i) {
-    const int64_t row = begin + i * kDown + threadIdx.y;
-    if (row >= call.rows) return;
+  for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
     float dz[kCount], x[kCount];
     PlainGradient().load(call, row, mine, dz);
@@ -137,7 +131,7 @@ __global__ void dual_batch_norm_backward(DualBatchNormBackward<T> call) {
       for (int k = 0; k < kCount; ++k) x[k] = second.of(k, dz[k], x[k]);
       store_or_add(call.dsecond.dx + at, mine.count, x, call.dsecond.accumulate_dx);
     }
-  }
+  });
 }
 
 template <class T>

@@ -46,27 +46,6 @@ void run(const SigmoidCrossEntropy<T>& call) {
   *call.loss = static_cast<T>(total / double(size));
 }
 
-template <class T>
-void run(const ArgMax<T>& call) {
-  for (int64_t row = 0; row < call.rows; ++row) {
-    const T* x = call.logits + row * call.classes;
-    call.predictions[row] = static_cast<int32_t>(std::max_element(x, x + call.classes) - x);
-  }
-}
-
-template <class T>
-void run(const TopKCorrect<T>& call) {
-  for (int64_t row = 0; row < call.rows; ++row) {
-    const T* x = call.logits + row * call.classes;
-    const int64_t label = call.labels[row];
-    int64_t larger = 0;
-    for (int64_t k = 0; k < call.classes; ++k) {
-      larger += x[k] > x[label] || (x[k] == x[label] && k < label);
-    }
-    *call.correct += larger < call.k;
-  }
-}
-
 void run(const AddLoss& call) {
   LossSums& sums = *call.sums;
   const double loss = *call.loss;
@@ -88,9 +67,5 @@ template void run(const SoftmaxCrossEntropy<float>&);
 template void run(const SoftmaxCrossEntropy<double>&);
 template void run(const SigmoidCrossEntropy<float>&);
 template void run(const SigmoidCrossEntropy<double>&);
-template void run(const ArgMax<float>&);
-template void run(const ArgMax<double>&);
-template void run(const TopKCorrect<float>&);
-template void run(const TopKCorrect<double>&);
 
 }  // namespace basin::cpu

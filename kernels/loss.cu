@@ -9,9 +9,6 @@
 //
 // Sigmoid cross entropy: gradients element by element; the loss in one block, thread by thread.
 //
-// ArgMax, TopKCorrect: a warp takes a row. Hits are whole numbers, so that the atomic sum of the
-// blocks' does not depend on their order. Read logits once.
-//
 // AddLoss: one block, whose threads count every 256th row; batches come one after the other, so
 // their losses are added in order. The product of a float and a number of images is exact in
 // double: fused or not, the sum has the CPU's bits.
@@ -114,36 +111,6 @@ __global__ void sigmoid_loss(SigmoidCrossEntropy<T> call) {
   if (threadIdx.x == 0) *call.loss = static_cast<float>(sum / double(size));
 }
 
-template <class T>
-__global__ void arg_max(ArgMax<T> call) {
-  const int64_t row = my_row();
-  if (row >= call.rows) return;  // whole warps
-  const Most most = most_of(call.logits + row * call.classes, call.classes);
-  if (threadIdx.x % 32 == 0) call.predictions[row] = static_cast<int32_t>(most.index);
-}
-
-template <class T>
-__global__ void top_k_correct(TopKCorrect<T> call) {
-  const int64_t row = my_row();
-  int hit = 0;
-  if (row < call.rows) {  // whole warps
-    const T* x = call.logits + row * call.classes;
-    const int64_t label = call.labels[row];
-    const float value = to_float(x[label]);
-    int larger = 0;
-    for (int64_t k = threadIdx.x % 32; k < call.classes; k += 32) {
-      const float other = to_float(x[k]);
-      larger += other > value || (other == value && k < label);
-    }
-    hit = warp_sum(larger) < call.k && threadIdx.x % 32 == 0;
-  }
-  const int hits = block_sum<kThreads>(hit);
-  if (threadIdx.x == 0) {
-    atomicAdd(reinterpret_cast<unsigned long long*>(call.correct),
-              static_cast<unsigned long long>(hits));
-  }
-}
-
 __global__ void add_loss(AddLoss call) {
   int64_t correct = 0;
   if (call.predictions) {
@@ -183,14 +150,6 @@ void launch_call(const SigmoidCrossEntropy<T>& call, StreamHandle stream) {
   }
   launch(sigmoid_loss<T>, 1, kThreads, 0, stream, call);
 }
-template <class T>
-void launch_call(const ArgMax<T>& call, StreamHandle stream) {
-  launch(arg_max<T>, row_blocks(call.rows), kThreads, 0, stream, call);
-}
-template <class T>
-void launch_call(const TopKCorrect<T>& call, StreamHandle stream) {
-  launch(top_k_correct<T>, row_blocks(call.rows), kThreads, 0, stream, call);
-}
 void launch_call(const AddLoss& call, StreamHandle stream) {
   launch(add_loss, 1, kThreads, 0, stream, call);
 }
@@ -201,10 +160,6 @@ BASIN_DEFINE_RUN(SoftmaxCrossEntropy<float>)
 BASIN_DEFINE_RUN(SoftmaxCrossEntropy<Bf16>)
 BASIN_DEFINE_RUN(SigmoidCrossEntropy<float>)
 BASIN_DEFINE_RUN(SigmoidCrossEntropy<Bf16>)
-BASIN_DEFINE_RUN(ArgMax<float>)
-BASIN_DEFINE_RUN(ArgMax<Bf16>)
-BASIN_DEFINE_RUN(TopKCorrect<float>)
-BASIN_DEFINE_RUN(TopKCorrect<Bf16>)
 BASIN_DEFINE_RUN(AddLoss)
 
 }  // namespace basin

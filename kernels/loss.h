@@ -1,6 +1,5 @@
-// The calls of the losses: softmax cross entropy with soft targets, sigmoid binary cross entropy;
-// of what is counted beside them: the most probable class, hits among the k most probable; and of
-// the sums over many batches.
+// The calls of the losses: softmax cross entropy with soft targets, with the most probable classes;
+// sigmoid binary cross entropy; and the sums over many batches.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +9,8 @@
 namespace basin {
 
 // loss = mean over rows of -sum_k target[k]*log_softmax(logits)[k];
-// dlogits = (softmax(logits)*sum(target) - target) / rows, or null; predictions as in ArgMax, or
-// null. Rows and sums in double, in order.
+// dlogits = (softmax(logits)*sum(target) - target) / rows, or null; predictions[row] = index of the
+// largest logit, the first of equals, or null. Rows and sums in double, in order.
 template <class T>
 struct SoftmaxCrossEntropy {
   static constexpr const char* kName = "softmax_cross_entropy";
@@ -46,35 +45,6 @@ struct SigmoidCrossEntropy {
   }
 };
 
-// predictions[row] = index of the largest logit, the first of equals.
-template <class T>
-struct ArgMax {
-  static constexpr const char* kName = "arg_max";
-  const T* logits;  // [rows, classes]
-  int32_t* predictions;
-  int64_t rows, classes;
-  double flops() const { return static_cast<double>(rows * classes); }
-  double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(rows * classes);
-  }
-};
-
-// correct += number of rows whose label is among the k largest logits. Of equal logits the first
-// class counts as the larger, so k = 1 asks whether ArgMax is the label.
-template <class T>
-struct TopKCorrect {
-  static constexpr const char* kName = "top_k_correct";
-  const T* logits;        // [rows, classes]
-  const int32_t* labels;  // [rows], in 0..classes-1
-  int64_t* correct;       // one element
-  int64_t k, rows, classes;
-  double flops() const { return static_cast<double>(rows * classes); }
-  double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(rows * classes) +
-           4.0 * static_cast<double>(rows);
-  }
-};
-
 // What the batches of an epoch or of an evaluation add up to; all zero at first.
 struct LossSums {
   double loss;  // over the images
@@ -103,10 +73,6 @@ template <class T>
 void run(const SoftmaxCrossEntropy<T>&);
 template <class T>
 void run(const SigmoidCrossEntropy<T>&);
-template <class T>
-void run(const ArgMax<T>&);
-template <class T>
-void run(const TopKCorrect<T>&);
 }  // namespace cpu
 
 }  // namespace basin

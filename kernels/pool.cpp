@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/parallel.h"
+#include "kernels/pool_gather.h"
 
 namespace basin::cpu {
 
@@ -47,24 +48,10 @@ void run(const MaxPoolForward<T>& call) {
 
 template <class T>
 void run(const MaxPoolBackward<T>& call) {
-  const int64_t oh = call.out_height(), ow = call.out_width(), channels = call.channels;
+  const int64_t width = call.width;
   parallel_for(call.batch * call.height, [&](int64_t row) {
-    const int64_t n = row / call.height, h = row % call.height;
-    for (int64_t w = 0; w < call.width; ++w) {
-      T* __restrict dx = call.dx + (row * call.width + w) * channels;
-      if (!call.accumulate) std::fill(dx, dx + channels, T(0));
-      // Windows p with 2p-1 <= h <= 2p+1.
-      for (int64_t p = h / 2; p <= (h + 1) / 2 && p < oh; ++p) {
-        for (int64_t q = w / 2; q <= (w + 1) / 2 && q < ow; ++q) {
-          const auto position = static_cast<uint8_t>(3 * (h - 2 * p + 1) + (w - 2 * q + 1));
-          const int64_t at = ((n * oh + p) * ow + q) * channels;
-          const T* __restrict dy = call.dy + at;
-          const uint8_t* __restrict index = call.index + at;
-#pragma omp simd
-          for (int64_t c = 0; c < channels; ++c) dx[c] += index[c] == position ? dy[c] : T(0);
-        }
-      }
-    }
+    gather_pooled(call, row * width, (row + 1) * width, call.accumulate,
+                  call.dx + row * width * call.channels);
   });
 }
 

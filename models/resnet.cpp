@@ -51,8 +51,9 @@ Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& in
     return batch_norm(tape, h, u.norm, mode, residual, relu);
   };
   if (index == 0) {
-    const Tensor h = unit(input.value, stem_, plan_.small_images ? 1 : 2, {}, true);
-    return {plan_.small_images ? h : max_pool(tape, h), {}};
+    if (plan_.small_images) return {unit(input.value, stem_, 1, {}, true), {}};
+    const Tensor h = conv2d(tape, input.value, stem_.conv, 2, stem_.conv.shape()[1] / 2);
+    return {batch_norm_max_pool(tape, h, stem_.norm, mode), {}};
   }
   if (index <= blocks_.size()) {
     const Block& block = blocks_[index - 1];

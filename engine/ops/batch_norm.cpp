@@ -1,7 +1,9 @@
-// Batch normalisation with the residual addition and ReLU that follow it, and two with their sum.
+// Batch normalisation with what follows it: the residual addition and ReLU, the sum with a second
+// one, or ReLU and max pooling.
 #include "kernels/batch_norm.h"
 
 #include "engine/ops.h"
+#include "kernels/batch_norm_max_pool.h"
 #include "kernels/dual_batch_norm.h"
 #include "kernels/run.h"
 
@@ -181,6 +183,52 @@ Tensor dual_batch_norm(Tape& tape, const Tensor& x, const BatchNorm& bn, const T
       DualBatchNormBackward<T> call{y.data<T>(),       dy.data<T>(), first.input<T>(),
                                     second.input<T>(), dfirst,       dsecond,
                                     nullptr,           rows,         channels};
+      const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
+      call.partials = partials.data<double>();
+      run(call, tape.stream());
+    });
+  });
+}
+
+Tensor batch_norm_max_pool(Tape& tape, const Tensor& x, const BatchNorm& bn, Mode mode) {
+  const Shape s = x.shape();
+  BASIN_CHECK(s.rank() == 4, "batch_norm_max_pool: x must be NHWC, got ", s.text());
+  check_arguments(x, bn, mode);
+  return dispatch(x.dtype(), [&]<class T>() {
+    const std::initializer_list<Tensor> inputs = {x, bn.weight, bn.bias};
+    check_recording(tape, inputs, mode);
+    const Normalised normalised{x, statistics_of<T>(tape, x, bn, mode), bn.weight, bn.bias};
+    const NormalisedInput<T> input = normalised.input<T>();
+    BatchNormMaxPoolForward<T> call{input.x,      input.mean, input.inverse_std,
+                                    input.weight, input.bias, nullptr,
+                                    nullptr,      s[0],       s[1],
+                                    s[2],         s[3]};
+    const Shape out{s[0], call.out_height(), call.out_width(), s[3]};
+    Tensor y = tape.empty(out, x.dtype());
+    const Tensor index = tape.will_record(inputs) ? tape.empty(out, DType::kU8) : Tensor();
+    call.y = y.data<T>();
+    call.index = index.data_or_null<uint8_t>();
+    run(call, tape.stream());
+    return tape.record(y, inputs, [&tape, normalised, index, s](const Tensor& dy) {
+      const NormalisedInput<T> input = normalised.input<T>();
+      const NormalisedInputGradients<T> d = normalised.gradients<T>(tape);
+      BatchNormMaxPoolBackward<T> call{input.x,
+                                       dy.data<T>(),
+                                       index.data<uint8_t>(),
+                                       input.mean,
+                                       input.inverse_std,
+                                       input.weight,
+                                       d.dx,
+                                       d.dweight,
+                                       d.dbias,
+                                       d.accumulate_dx,
+                                       d.accumulate_dweight,
+                                       d.accumulate_dbias,
+                                       nullptr,
+                                       s[0],
+                                       s[1],
+                                       s[2],
+                                       s[3]};
       const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
       call.partials = partials.data<double>();
       run(call, tape.stream());

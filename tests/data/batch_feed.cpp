@@ -31,13 +31,11 @@ std::shared_ptr<const Dataset> multi_label_dataset(int64_t size, int64_t side, i
   info.multi_label = true;
   info.mean = noise->mean();
   info.stddev = noise->stddev();
-  Bytes pixels, rows;
+  Bytes rows;
   for (int64_t i = 0; i < size; ++i) {
-    const Bytes image = read_image(*noise, i);
-    pixels.insert(pixels.end(), image.begin(), image.end());
     for (int64_t label = 0; label < labels; ++label) rows.push_back((i >> label) % 2);
   }
-  return std::make_shared<const ArrayDataset>(info, rows, pixels);
+  return std::make_shared<const ArrayDataset>(info, rows, read_images(*noise));
 }
 
 // The same images, as if each had to be decoded.
@@ -147,6 +145,47 @@ TEST_CASE("batch feed: batches of a device have the bits of the loader's, withou
   }
 }
 
+TEST_CASE("batch feed: a batch in bf16 is the batch in floats, each rounded once") {
+  const auto dataset = noise_dataset(11, 8, 3);
+  for (const bool is_resident : {true, false}) {
+    for (const float alpha : {0.0f, 0.7f}) {
+      CAPTURE(is_resident);
+      CAPTURE(alpha);
+      LoaderOptions options;
+      options.batch_size = 4;
+      options.shuffle = options.augment = true;
+      options.mixup_alpha = alpha;
+      Stream stream(Device::kEmulated);
+      ResidentImages resident(is_resident ? std::optional<int64_t>() : 0);
+      BatchFeed floats(dataset, options, stream, resident);
+      BatchFeed rounded(dataset, options, stream, resident, DType::kBF16);
+      CHECK(rounded.resident() == is_resident);
+      floats.start_epoch(0);
+      rounded.start_epoch(0);
+      int64_t batches = 0;
+      while (const BatchTensors* expected = floats.next()) {
+        const BatchTensors* actual = rounded.next();
+        REQUIRE(actual);
+        REQUIRE(actual->images.shape() == expected->images.shape());
+        const auto values = download<float>(expected->images, stream);
+        const auto images = download<Bf16>(actual->images, stream);
+        int64_t wrong = 0, inexact = 0;
+        for (size_t i = 0; i < values.size(); ++i) {
+          wrong += to_float(images[i]) != to_float(to_bf16(values[i]));
+          inexact += to_float(images[i]) != values[i];
+        }
+        CHECK(wrong == 0);
+        CHECK(inexact > 0);
+        CHECK(download<float>(actual->targets, stream) ==
+              download<float>(expected->targets, stream));
+        ++batches;
+      }
+      CHECK(rounded.next() == nullptr);
+      CHECK(batches == 3);
+    }
+  }
+}
+
 TEST_CASE("batch feed: images that are decoded stay on the device unless they are augmented") {
   const auto decoded = std::make_shared<const Decoded>(noise_dataset(10, 8, 2));
   LoaderOptions options;
@@ -193,13 +232,9 @@ TEST_CASE("resident images: shared while in use, within their bound") {
   CHECK(of_a->bytes() == bytes);
   CHECK(resident.of(a, stream) == of_a);
   CHECK(resident.of(b, stream) == nullptr);
-  Bytes there(bytes), expected;
+  Bytes there(bytes);
   stream.copy_to_host(there.data(), of_a->data(), bytes);
-  for (int64_t i = 0; i < a->size(); ++i) {
-    const Bytes image = read_image(*a, i);
-    expected.insert(expected.end(), image.begin(), image.end());
-  }
-  CHECK(there == expected);
+  CHECK(there == read_images(*a));
   of_a.reset();
   ResidentImages other(2 * bytes);
   const auto first = other.of(a, stream);

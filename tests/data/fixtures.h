@@ -111,6 +111,16 @@ inline Bytes read_image(const Dataset& dataset, int64_t index) {
   return pixels;
 }
 
+// Those of all images, one behind the other.
+inline Bytes read_images(const Dataset& dataset) {
+  Bytes pixels;
+  for (int64_t i = 0; i < dataset.size(); ++i) {
+    const Bytes image = read_image(dataset, i);
+    pixels.insert(pixels.end(), image.begin(), image.end());
+  }
+  return pixels;
+}
+
 // `size` images [side, side, 3] of noise, classes in turn.
 inline std::shared_ptr<const Dataset> noise_dataset(int64_t size, int64_t side, int64_t classes) {
   DatasetInfo info;

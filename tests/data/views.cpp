@@ -16,13 +16,9 @@ TEST_CASE("a batch by one call from the bytes of the set has the bits of the loa
   constexpr int64_t kSize = 21, kSide = 16, kClasses = 5, kImage = kSide * kSide * 3;
   constexpr uint32_t kEpoch = 3;
   const auto dataset = noise_dataset(kSize, kSide, kClasses);
-  Bytes pixels;
+  const Bytes pixels = read_images(*dataset);
   std::vector<int32_t> labels;
-  for (int64_t i = 0; i < kSize; ++i) {
-    const Bytes image = read_image(*dataset, i);
-    pixels.insert(pixels.end(), image.begin(), image.end());
-    labels.push_back(dataset->label(i));
-  }
+  for (int64_t i = 0; i < kSize; ++i) labels.push_back(dataset->label(i));
   for (const bool augment : {false, true}) {
     for (const float alpha : {0.0f, 0.7f}) {
       for (const int shuffled : {0, 1, 2}) {  // not, blocks, all values

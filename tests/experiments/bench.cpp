@@ -11,6 +11,7 @@
 #include "experiments/chrome_trace.h"
 #include "experiments/roofline.h"
 #include "kernels/batch_norm.h"
+#include "kernels/batch_norm_max_pool.h"
 #include "kernels/conv2d.h"
 #include "kernels/elementwise.h"
 #include "kernels/gemm.h"
@@ -187,6 +188,61 @@ TEST_CASE("roofline: a block of batch norm by hand") {
   for (size_t i = 1; i < levels.size(); ++i) {
     CHECK(levels[i].flops == 3 * 4096);
     CHECK(levels[i].floor_seconds == doctest::Approx(levels[i].bytes / 100e9));
+  }
+}
+
+TEST_CASE("roofline: a stem in one call has the levels of one in its parts") {
+  const float value = 0;
+  float gradient = 0;
+  uint8_t place = 0;
+  const Conv2dShape shape{2, 16, 12, 3, 8, 7, 7, 2, 3};  // to 8x6, pooled to 4x3
+  const int64_t rows = 2 * 8 * 6;
+  for (const bool training : {true, false}) {
+    CAPTURE(training);
+    uint8_t* const index = training ? &place : nullptr;
+    const TimedCall conv = timed(describe_call(Conv2dForward<float>{shape, {}, {}, {}, {}}), 0, 1);
+    BatchNormTrainForward<float> train{};
+    train.relu = true, train.rows = rows, train.channels = 8;
+    const BatchNormForward<float> evaluate = train.forward();
+    BatchNormInverseStd<float> inverse_std{};
+    inverse_std.channels = 8;
+    std::vector<TimedCall> parts = {conv}, together = {conv};
+    auto add = [](std::vector<TimedCall>& calls, const auto& call) {
+      calls.push_back(timed(describe_call(call), 0, 1));
+    };
+    if (training) {
+      add(parts, train);
+      add(together, train.statistics());
+    } else {
+      for (auto* calls : {&parts, &together}) add(*calls, inverse_std);
+      add(parts, evaluate);
+    }
+    add(parts, MaxPoolForward<float>{{}, {}, index, 2, 8, 6, 8});
+    add(together, BatchNormMaxPoolForward<float>{{}, {}, {}, {}, {}, {}, index, 2, 8, 6, 8});
+    if (training) {
+      BatchNormBackward<float> backward{};
+      backward.relu = true, backward.rows = rows, backward.channels = 8, backward.dx = &gradient;
+      add(parts, MaxPoolBackward<float>{{}, {}, {}, false, 2, 8, 6, 8});
+      add(parts, backward);
+      BatchNormMaxPoolBackward<float> both{};
+      both.x = both.dy = &value, both.dx = &gradient;
+      both.batch = 2, both.height = 8, both.width = 6, both.channels = 8;
+      add(together, both);
+      for (auto* calls : {&parts, &together}) {
+        add(*calls, Conv2dBackwardWeights<float>{shape, {}, {}, {}, false, {}});
+      }
+    }
+    const std::vector<RooflineLevel> expected = roofline_levels(parts, round_peaks());
+    const std::vector<RooflineLevel> levels = roofline_levels(together, round_peaks());
+    REQUIRE(levels.size() == expected.size());
+    REQUIRE(levels.size() == (training ? 5 : 3));
+    for (size_t i = 1; i < levels.size(); ++i) {
+      CAPTURE(levels[i].name);
+      CHECK(levels[i].kernels == expected[i].kernels);
+      CHECK(levels[i].bytes == expected[i].bytes);
+      CHECK(levels[i].flops == expected[i].flops);
+      CHECK(levels[i].floor_seconds == expected[i].floor_seconds);
+    }
   }
 }
 

@@ -60,3 +60,7 @@ TEST_CASE("gradient of a whole network of bottlenecks with batch norm") {
 TEST_CASE("gradient of a whole Fixup network with the stem for large images") {
   check_network("fixup_resnet18", 2, 32, 2, 2);
 }
+
+TEST_CASE("gradient of a whole network with batch norm and the stem for large images") {
+  check_network("resnet18", 2, 32, 4, 2, 1e-6);
+}

@@ -73,6 +73,17 @@ void draw_away_from_zero(Inputs& inputs, const std::function<Tensor(Tape&)>& bef
   FAIL("no inputs away from the kink of the ReLU");
 }
 
+// Distances of 0.1 between any two values, in random order: no maximum changes within a step.
+void space_out(const Tensor& x) {
+  std::vector<int64_t> order(static_cast<size_t>(x.size()));
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+  RandomStream random(3, RandomPurpose::kNoise);
+  shuffle(order.begin(), order.end(), random);
+  for (size_t i = 0; i < order.size(); ++i) {
+    x.data<double>()[i] = 0.1 * static_cast<double>(order[i]) - 2;
+  }
+}
+
 }  // namespace
 
 TEST_CASE("gradient of conv2d") {
@@ -188,19 +199,35 @@ TEST_CASE("gradient of dual_batch_norm, also of one tensor in both places") {
   }
 }
 
+TEST_CASE("gradient of batch_norm_max_pool, also of an input that is used twice") {
+  for (const Shape& shape : {Shape{2, 5, 4, 3}, Shape{1, 6, 7, 2}, Shape{3, 1, 2, 5}}) {
+    const int64_t channels = shape[3];
+    Inputs inputs;
+    const Tensor x = inputs.add("x", shape);
+    const BatchNorm norm{inputs.add("weight", {channels}), inputs.add("bias", {channels}),
+                         inputs.add_buffer("running_mean", {channels}),
+                         inputs.add_buffer("running_var", {channels})};
+    inputs.allocate();
+    draw_away_from_zero(
+        inputs,
+        [&](Tape& tape) {
+          space_out(x);
+          return batch_norm(tape, x, norm, Mode::kTrain, {}, false);
+        },
+        0.01);
+    auto op = [&](Tape& tape) { return batch_norm_max_pool(tape, x, norm, Mode::kTrain); };
+    inputs.check("batch_norm_max_pool " + shape.text(), op);
+    inputs.check("batch_norm_max_pool twice, " + shape.text(),
+                 [&](Tape& tape) { return add(tape, op(tape), op(tape)); });
+  }
+}
+
 TEST_CASE("gradient of max_pool") {
   for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{2, 5, 4, 3}, Shape{1, 6, 7, 2}}) {
     Inputs inputs;
     const Tensor x = inputs.add("x", shape);
     inputs.allocate();
-    // Distances of 0.1 between any two values: no maximum changes within a step.
-    std::vector<int64_t> order(static_cast<size_t>(x.size()));
-    for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
-    RandomStream random(3, RandomPurpose::kNoise);
-    shuffle(order.begin(), order.end(), random);
-    for (size_t i = 0; i < order.size(); ++i) {
-      x.data<double>()[i] = 0.1 * static_cast<double>(order[i]) - 2;
-    }
+    space_out(x);
     inputs.check("max_pool " + shape.text(), [&](Tape& tape) { return max_pool(tape, x); });
   }
 }
