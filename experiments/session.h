@@ -29,7 +29,7 @@ enum ExitCode {
 // Thrown where work stops because of SIGINT or SIGTERM, after what is needed to go on was written.
 class Interrupted {};
 
-// From now on SIGINT and SIGTERM only set a flag; a second one ends the program at once.
+// From now on SIGINT and SIGTERM only set a flag; SIGINT after either ends the program at once.
 void catch_interruption();
 bool interruption_requested();
 // Throws Interrupted when a signal came.

@@ -471,6 +471,7 @@ TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
       sleep_milliseconds(5);
     }
     program.send(signal);
+    if (signal == SIGTERM) program.send(signal);  // asks for the same
     const ProgramResult stopped = program.wait();
     CAPTURE(stopped.error);
     REQUIRE(stopped.code == 75);
