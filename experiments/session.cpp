@@ -17,8 +17,8 @@ namespace {
 volatile std::sig_atomic_t interruption = 0;
 
 extern "C" void on_signal(int signal) {
-  // Who presses Ctrl-C again does not want to wait. SIGTERM comes twice where it is sent to a group,
-  // and passed on by a script in it.
+  // Who presses Ctrl-C again does not want to wait. SIGTERM comes twice where it is sent to a
+  // group, and passed on by a script in it.
   if (interruption && signal == SIGINT) {
     std::signal(signal, SIG_DFL);
     std::raise(signal);
