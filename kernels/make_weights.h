@@ -31,7 +31,7 @@ struct WeightRow {
 template <class T>
 struct MakeWeights {
   static constexpr const char* kName = "make_weights";
-  const float *a, *b;                  // parameters
+  const float *a, *b;                  // parameters; may be the same
   const float *buffers_a, *buffers_b;  // running statistics; null where no row has them
   double t;
   double sigma;
@@ -46,7 +46,7 @@ struct MakeWeights {
   float* biases;  // null where no row has one
   double flops() const { return 4.0 * static_cast<double>(size); }
   double bytes() const {
-    return (8.0 + sizeof(T)) * static_cast<double>(size) +
+    return ((a == b ? 4.0 : 8.0) + sizeof(T)) * static_cast<double>(size) +
            static_cast<double>(sizeof(WeightRow)) * static_cast<double>(row_count);
   }
 };
