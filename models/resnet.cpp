@@ -62,6 +62,7 @@ Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& in
   };
   if (index == 0) {
     if (plan_.small_images) return {unit(input.value, stem_, 1, {}, true), {}};
+    if (!folded.empty()) return {max_pool(tape, unit(input.value, stem_, 2, {}, true)), {}};
     const Tensor h = conv2d(tape, input.value, stem_.conv, 2, stem_.conv.shape()[1] / 2);
     return {batch_norm_max_pool(tape, h, stem_.norm, mode), {}};
   }
