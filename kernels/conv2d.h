@@ -29,7 +29,8 @@ struct Conv2dShape {
   }
 };
 
-// y = conv(x, w), or, with a bias, y = [relu](conv(x, w) + bias [+ residual]) in one pass: evaluation
+// y = conv(x, w), or, with a bias, y = [relu](conv(x, w) + bias [+ residual]) in one pass:
+// evaluation
 template <class T>
 struct Conv2dForward {
   static constexpr const char* kName = "conv2d_forward";

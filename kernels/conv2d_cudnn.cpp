@@ -1,17 +1,18 @@
 // Convolutions by cuDNN 9, through the C functions of its graph API (cudnnBackend*).
 //
-// A problem (direction, shape, types, accumulate, epilogue) is described as a graph: the convolution
-// and, behind it, one pointwise operation each for bias, residual and ReLU, with virtual tensors
-// between. cuDNN's heuristics name engines with settings for it; those with forbidden numerical notes are dropped,
-// the rest is built and timed, and the fastest is kept, as text "route, engine, settings", in the
-// plan file. The text is all that a plan is built from, timed or read.
+// A problem (direction, shape, types, accumulate, epilogue) is described as a graph: the
+// convolution and, behind it, one pointwise operation each for bias, residual and ReLU, with
+// virtual tensors between. cuDNN's heuristics name engines with settings for it; those with
+// forbidden numerical notes are dropped, the rest is built and timed, and the fastest is kept, as
+// text "route, engine, settings", in the plan file. The text is all that a plan is built from,
+// timed or read.
 //
-// Three routes: kDirect writes the output. kApart, for a forward with an epilogue, is the convolution
-// alone and a kernel that applies the epilogue in place, for where no engine takes, or none is quick
-// with, the whole graph. kScratch writes it in the type of the inputs into the
+// Three routes: kDirect writes the output. kApart, for a forward with an epilogue, is the
+// convolution alone and a kernel that applies the epilogue in place, for where no engine takes, or
+// none is quick with, the whole graph. kScratch writes it in the type of the inputs into the
 // workspace, from where a kernel converts it, or adds it to the output. The last two round once
-// more, so they must be clearly faster than kDirect where both exist; of bf16, cuDNN 9.19 computes weight gradients in bf16
-// alone, so those take it.
+// more, so they must be clearly faster than kDirect where both exist; of bf16, cuDNN 9.19 computes
+// weight gradients in bf16 alone, so those take it.
 //
 // Activations are NHWC and weights KRSC; cuDNN is told so by strides, its dimensions are in the
 // order NCHW and KCRS.
@@ -409,8 +410,8 @@ Descriptor Cudnn::graph(const Problem& problem, Route route, std::vector<Descrip
     pointwise.finalize();
     --following;
     const Descriptor& result = next_output();
-    Descriptor& step = parts.emplace_back(
-        functions, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR, "a pointwise operation");
+    Descriptor& step = parts.emplace_back(functions, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR,
+                                          "a pointwise operation");
     step.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, pointwise);
     step.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, *output);
     if (operand) step.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *operand);
@@ -777,8 +778,7 @@ void run_plan(const Call& call, const void* x, const void* w, const void* y, Lib
 
 template <class T>
 void run(const Conv2dForward<T>& call, Libraries& libraries) {
-  run_plan(call, call.x, call.w, call.y, libraries, call.bias,
-           call.bias ? call.residual : nullptr);
+  run_plan(call, call.x, call.w, call.y, libraries, call.bias, call.bias ? call.residual : nullptr);
 }
 template <class T>
 void run(const Conv2dBackwardData<T>& call, Libraries& libraries) {

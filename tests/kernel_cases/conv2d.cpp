@@ -403,12 +403,18 @@ TEST_CASE("conv2d backward-weights on random numbers") {
 TEST_CASE("conv2d forward with bias, residual and ReLU") {
   // Products of rows and of blocks of depth; odd channels; bands; Winograd by chunk and by panel.
   const Conv2dShape shapes[] = {
-      {3, 1, 1, 17, 5, 1, 1, 1, 0},       {2, 7, 7, 33, 35, 1, 1, 1, 0},
-      {1, 2, 2, 280, 300, 1, 1, 1, 0},    {2, 7, 9, 32, 48, 1, 1, 2, 0},
-      {2, 9, 11, 5, 17, 3, 3, 2, 1},      {2, 16, 16, 32, 64, 3, 3, 2, 1},
-      {1, 8, 8, 17, 33, 3, 3, 1, 1},      {1, 5, 5, 40, 300, 3, 3, 2, 1},
-      {1, 15, 13, 3, 17, 7, 7, 2, 3},     {3, 11, 15, 48, 16, 3, 3, 1, 1},
-      {2, 32, 32, 16, 16, 3, 3, 1, 1},    {2, 14, 14, 64, 64, 3, 3, 1, 1},
+      {3, 1, 1, 17, 5, 1, 1, 1, 0},
+      {2, 7, 7, 33, 35, 1, 1, 1, 0},
+      {1, 2, 2, 280, 300, 1, 1, 1, 0},
+      {2, 7, 9, 32, 48, 1, 1, 2, 0},
+      {2, 9, 11, 5, 17, 3, 3, 2, 1},
+      {2, 16, 16, 32, 64, 3, 3, 2, 1},
+      {1, 8, 8, 17, 33, 3, 3, 1, 1},
+      {1, 5, 5, 40, 300, 3, 3, 2, 1},
+      {1, 15, 13, 3, 17, 7, 7, 2, 3},
+      {3, 11, 15, 48, 16, 3, 3, 1, 1},
+      {2, 32, 32, 16, 16, 3, 3, 1, 1},
+      {2, 14, 14, 64, 64, 3, 3, 1, 1},
       kWidest,
   };
   double worst[2] = {};
@@ -455,8 +461,14 @@ TEST_CASE("conv2d forward with bias, residual and ReLU") {
       for (int threads = 1; threads <= 3; ++threads) {
         basin::set_threads(threads);
         Guarded y(s.y_size());
-        Conv2dForward<float> call{s, x.data(), w.data(), y.data(), nullptr, bias.data(),
-                                  with_residual ? residual.data() : nullptr, relu};
+        Conv2dForward<float> call{s,
+                                  x.data(),
+                                  w.data(),
+                                  y.data(),
+                                  nullptr,
+                                  bias.data(),
+                                  with_residual ? residual.data() : nullptr,
+                                  relu};
         Guarded workspace((call.workspace_bytes() + 3) / 4);
         call.workspace = workspace.data();
         basin::cpu::run(call);
@@ -467,8 +479,8 @@ TEST_CASE("conv2d forward with bias, residual and ReLU") {
       }
       int64_t wrong = 0, cut = 0;
       for (int64_t i = 0; i < s.y_size(); ++i) {
-        const double terms = magnitude[i] + abs_bias[i % s.out_channels] +
-                             (with_residual ? abs_residual[i] : 0);
+        const double terms =
+            magnitude[i] + abs_bias[i % s.out_channels] + (with_residual ? abs_residual[i] : 0);
         const double tolerance = (winograd ? 16 : 8) * 0x1p-24 * terms;
         const double error = std::abs(first.data()[i] - want[i]);
         wrong += !(error <= tolerance);

@@ -95,8 +95,8 @@ void check_shape(const Conv2dShape& s, Values values, Comparison& comparison) {
   Guarded<T> residual = numbers(s.batch % 2 == 1 ? s.y_size() : 0, 7);
   const bool relu = s.height % 2 == 1;
   run_checked({&x, &w, &bias, &residual}, {&y}, [&] {
-    device::run(ImplicitGemm<Conv2dForward<T>>{{s, x.data(), w.data(), y.data(), nullptr,
-                                                bias.data(), residual.or_null(), relu}});
+    device::run(ImplicitGemm<Conv2dForward<T>>{
+        {s, x.data(), w.data(), y.data(), nullptr, bias.data(), residual.or_null(), relu}});
   });
   Oracle want_z = want_y;
   for (int64_t i = 0; i < s.y_size(); ++i) {

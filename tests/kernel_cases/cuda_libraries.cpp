@@ -185,8 +185,7 @@ void check_convolutions(Values values, bool allow_tf32) {
                                        bias.stored.data(),
                                        with_residual ? residual.stored.data() : nullptr, relu},
                       libraries, {&x.stored, &w.stored, &bias.stored, &residual.stored}, z);
-      compare(z, added, terms, static_cast<Guarded<T>*>(nullptr),
-              {sum_terms, rounding, exact},
+      compare(z, added, terms, static_cast<Guarded<T>*>(nullptr), {sum_terms, rounding, exact},
               concat("forward with bias", with_residual ? ", residual" : "", relu ? ", ReLU" : "",
                      ", ", what));
     }

@@ -113,8 +113,9 @@ TEST_CASE("add_bias adds a residual, and cuts off below zero, in place too") {
       const bool with_residual = options & 1, relu = options & 2;
       Guarded<float> y(size), in_place = x;
       run_checked({&x, &bias, &residual}, {&y, &in_place}, [&] {
-        AddBias<float> call{x.data(), bias.data(), y.data(), s.rows, s.columns,
-                            with_residual ? residual.data() : nullptr, relu};
+        AddBias<float> call{x.data(), bias.data(), y.data(),
+                            s.rows,   s.columns,   with_residual ? residual.data() : nullptr,
+                            relu};
         device::run(call);
         call.x = call.y = in_place.data();
         device::run(call);

@@ -59,10 +59,10 @@ void check_weights(const Network& network, const Setting& setting, Values values
   const Guarded<T> untouched = weights;
   Guarded<float> biases(Network::kFilters);
   run_checked({&a, &b, &buffers_a, &buffers_b, &rows}, {&weights, &biases}, [&] {
-    device::run(MakeWeights<T>{a.data(), setting.one_set ? a.data() : b.data(), buffers_a.data(), buffers_b.data(), setting.t,
-                               setting.sigma, kSeed, kDraw, setting.noise_begin, setting.noise_end,
-                               kEpsilon, rows.data(), rows.size(), network.size(), weights.data(),
-                               biases.data()});
+    device::run(MakeWeights<T>{a.data(), setting.one_set ? a.data() : b.data(), buffers_a.data(),
+                               buffers_b.data(), setting.t, setting.sigma, kSeed, kDraw,
+                               setting.noise_begin, setting.noise_end, kEpsilon, rows.data(),
+                               rows.size(), network.size(), weights.data(), biases.data()});
   });
 
   // The value and the sum of the absolute values of its terms.

@@ -23,8 +23,8 @@ struct FoldedNet {
   const char* name;
   int64_t width, side;
 };
-const FoldedNet kFoldedNets[] = {{"resnet20", 4, 16}, {"resnet18", 4, 33}, {"resnet50", 4, 40},
-                     {"resnet50_32", 16, 8}};
+const FoldedNet kFoldedNets[] = {
+    {"resnet20", 4, 16}, {"resnet18", 4, 33}, {"resnet50", 4, 40}, {"resnet50_32", 16, 8}};
 
 class CallCounts final : public CallObserver {
  public:
@@ -116,8 +116,8 @@ TEST_CASE("evaluation with folded batch norms is that of the network in double")
       const double folded = relative_error(one.logits(images, false), want);
       CHECK(one.counts["make_weights"] == 1);
       CHECK(one.counts["conv2d_forward"] == convolutions);
-      for (const char* name : {"batch_norm_forward", "batch_norm_inverse_std",
-                               "dual_batch_norm_forward"}) {
+      for (const char* name :
+           {"batch_norm_forward", "batch_norm_inverse_std", "dual_batch_norm_forward"}) {
         CHECK(one.counts[name] == 0);
       }
       const double apart = relative_error(one.logits(images, true), want);
@@ -125,8 +125,8 @@ TEST_CASE("evaluation with folded batch norms is that of the network in double")
       CHECK(one.counts["batch_norm_forward"] > 0);
       const double tolerance = c.unit * roundings;
       MESSAGE(std::string(net.name), " ", std::string(name_of(c.dtype)), " ",
-              std::string(name_of(c.device)), ": folded ", folded,
-              ", apart ", apart, ", tolerance ", tolerance);
+              std::string(name_of(c.device)), ": folded ", folded, ", apart ", apart,
+              ", tolerance ", tolerance);
       CHECK(folded <= tolerance);
       CHECK(apart <= tolerance);
       double& worst = c.dtype == DType::kBF16 ? worst_half : worst_single;
