@@ -40,7 +40,7 @@ std::vector<FoldedConvolution> Folding::make(Tape& tape, size_t begin, size_t en
   const int64_t first = state_.parameter_range(state_.modules()[begin]).begin;
   const int64_t last = state_.parameter_range(state_.modules()[end - 1]).end;
   const Tensor weights = tape.empty({state_.flat_size()}, state_.dtype());
-  const Tensor biases = tape.empty({biases_}, DType::kF32);
+  const Tensor biases = tape.empty({biases_}, state_.dtype());
   int64_t first_row = 0, row_count = 0, size = 0;
   for (size_t i = 0; i < folded.size(); ++i) {
     const auto& [shape, offset, row, bias] = convolutions_[i];
@@ -69,7 +69,7 @@ std::vector<FoldedConvolution> Folding::make(Tape& tape, size_t begin, size_t en
                        .row_count = row_count,
                        .size = size,
                        .weights = weights.data<T>(),
-                       .biases = biases.data<float>()},
+                       .biases = biases.data<T>()},
         tape.stream());
   };
   state_.dtype() == DType::kBF16 ? call.template operator()<Bf16>()

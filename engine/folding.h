@@ -29,7 +29,7 @@ class Folding {
           double epsilon);
 
   // One for each convolution, in order; empty outside of modules [begin, end). In memory of the
-  // step; in bf16 weights are rounded once, when they are folded.
+  // step; in bf16 they are rounded once, when they are folded.
   std::vector<FoldedConvolution> make(Tape& tape, size_t begin, size_t end) const;
 
  private:

@@ -10,7 +10,7 @@ namespace basin {
 
 // What evaluations have in one pass with a convolution: y = [relu](y + bias [+ residual]).
 struct Conv2dEpilogue {
-  Tensor bias;      // [K], of the parameters' type; empty: no epilogue
+  Tensor bias;      // [K], of the type of y; empty: no epilogue
   Tensor residual;  // of the shape and type of y, or empty
   bool relu = false;
 };

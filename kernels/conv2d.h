@@ -40,8 +40,8 @@ struct Conv2dForward {
   // At least workspace_bytes(), 64-byte aligned; contents do not matter. The size grows with
   // threads(): ask after set_threads().
   void* workspace;
-  const ParameterType<T>* bias = nullptr;  // [out_channels]; null: nothing follows
-  const T* residual = nullptr;             // of the shape of y; null: none
+  const T* bias = nullptr;      // [out_channels]; null: nothing follows
+  const T* residual = nullptr;  // of the shape of y; null: none
   bool relu = false;
   int64_t workspace_bytes() const;
   double flops() const { return shape.flops(); }

@@ -421,11 +421,13 @@ Descriptor Cudnn::graph(const Problem& problem, Route route, std::vector<Descrip
     output = &result;
   };
   if (problem.bias && direct) {
-    then(CUDNN_POINTWISE_ADD, &described(kBias, CUDNN_DATA_FLOAT, 1, s.out_channels, 1, 1));
+    // In this order, and with all of one type, cuDNN has compiled engines for it; else it compiles
+    // one at run time, if at all.
     if (problem.residual) {
       then(CUDNN_POINTWISE_ADD, &described(kResidual, problem.type, s.batch, s.out_channels,
                                            s.out_height(), s.out_width()));
     }
+    then(CUDNN_POINTWISE_ADD, &described(kBias, problem.type, 1, s.out_channels, 1, 1));
     if (problem.relu) then(CUDNN_POINTWISE_RELU_FWD, nullptr);
   }
 
@@ -568,10 +570,10 @@ void Cudnn::run(const Problem& problem, const Plan& plan, Tensors tensors, void*
     execute(plan, tensors, workspace);
     const auto apply = [&]<class T>(T* y) {
       const int64_t channels = problem.shape.out_channels;
-      cuda::run(AddBias<T>{y, static_cast<const float*>(tensors.bias), y,
-                           problem.output_size() / channels, channels,
-                           static_cast<const T*>(tensors.residual), problem.relu},
-                stream);
+      cuda::run(
+          AddBias<T>{y, static_cast<const T*>(tensors.bias), y, problem.output_size() / channels,
+                     channels, static_cast<const T*>(tensors.residual), problem.relu},
+          stream);
     };
     problem.type == CUDNN_DATA_BFLOAT16 ? apply(static_cast<Bf16*>(tensors.y))
                                         : apply(static_cast<float*>(tensors.y));
@@ -629,7 +631,7 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
   const int64_t sizes[] = {bytes(Direction::kBackwardData, problem.shape.x_size()),
                            bytes(Direction::kBackwardWeights, problem.shape.w_size()),
                            bytes(Direction::kForward, problem.shape.y_size()),
-                           problem.bias ? problem.shape.out_channels * int64_t{sizeof(float)} : 0,
+                           problem.bias ? problem.shape.out_channels * size_of(problem.type) : 0,
                            problem.residual ? problem.shape.y_size() * size_of(problem.type) : 0};
   const Memory x(sizes[0]), w(sizes[1]), y(sizes[2]), bias(sizes[3]), residual(sizes[4]),
       workspace(workspace_bytes);

@@ -59,7 +59,7 @@ __global__ void add_bias(AddBias<T> call) {
     if (call.residual) load(call.residual + first, count, residual);
     int64_t column = first % call.columns;
     for (int k = 0; k < kCount; ++k) {
-      x[k] += call.bias[column];
+      x[k] += to_float(call.bias[column]);
       if (call.residual) x[k] += residual[k];
       if (call.relu && !(x[k] > 0)) x[k] = 0;
       if (++column == call.columns) column = 0;

@@ -45,8 +45,7 @@ struct Scale {
 template <class T>
 struct AddBias {
   static constexpr const char* kName = "add_bias";
-  const T* x;
-  const ParameterType<T>* bias;
+  const T *x, *bias;
   T* y;
   int64_t rows, columns;
   const T* residual = nullptr;

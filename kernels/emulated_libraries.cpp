@@ -30,10 +30,11 @@ struct FloatTensors {
         x(cutter.floats(shape.x_size())),
         w(cutter.floats(shape.w_size())),
         y(cutter.floats(shape.y_size())),
+        bias(cutter.floats(shape.out_channels)),
         residual(cutter.floats(with_residual ? shape.y_size() : 0)),
         workspace(memory ? static_cast<char*>(memory) + cutter.bytes() : nullptr) {}
   cpu::WorkspaceCutter cutter;
-  float *x, *w, *y, *residual;
+  float *x, *w, *y, *bias, *residual;
   void* workspace;
 };
 
@@ -96,8 +97,10 @@ void run(const Conv2dForward<Bf16>& call) {
   const FloatTensors floats(s, call.residual != nullptr, call.workspace);
   widen(call.x, s.x_size(), floats.x);
   widen(call.w, s.w_size(), floats.w);
+  if (call.bias) widen(call.bias, s.out_channels, floats.bias);
   if (call.residual) widen(call.residual, s.y_size(), floats.residual);
-  cpu::run(Conv2dForward<float>{s, floats.x, floats.w, floats.y, floats.workspace, call.bias,
+  cpu::run(Conv2dForward<float>{s, floats.x, floats.w, floats.y, floats.workspace,
+                                call.bias ? floats.bias : nullptr,
                                 call.residual ? floats.residual : nullptr, call.relu});
   narrow(floats.y, s.y_size(), call.y);
 }

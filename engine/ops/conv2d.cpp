@@ -40,10 +40,9 @@ Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride,
   BASIN_CHECK(bias || (!residual && !relu), "conv2d: a residual or a ReLU without a bias");
   return dispatch(x.dtype(), [&]<class T>() {
     Tensor y = tape.empty(ys, x.dtype());
-    run_with_workspace(
-        Conv2dForward<T>{shape, x.data<T>(), weight.data<T>(), y.data<T>(), nullptr,
-                         bias.data_or_null<ParameterType<T>>(), residual.data_or_null<T>(), relu},
-        tape);
+    run_with_workspace(Conv2dForward<T>{shape, x.data<T>(), weight.data<T>(), y.data<T>(), nullptr,
+                                        bias.data_or_null<T>(), residual.data_or_null<T>(), relu},
+                       tape);
     return tape.record(y, {x, weight}, [&tape, shape, x, weight](const Tensor& dy) {
       const GradientTarget dw = tape.gradient_target(weight);
       if (dw.tensor) {

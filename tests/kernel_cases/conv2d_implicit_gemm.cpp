@@ -91,7 +91,7 @@ void check_shape(const Conv2dShape& s, Values values, Comparison& comparison) {
       });
   compare(y, y, false, want_y, comparison, "forward, " + name(s));
 
-  Guarded<float> bias = filled<float>(s.out_channels, values, 6);
+  Guarded<T> bias = numbers(s.out_channels, 6);
   Guarded<T> residual = numbers(s.batch % 2 == 1 ? s.y_size() : 0, 7);
   const bool relu = s.height % 2 == 1;
   run_checked({&x, &w, &bias, &residual}, {&y}, [&] {
@@ -100,7 +100,7 @@ void check_shape(const Conv2dShape& s, Values values, Comparison& comparison) {
   });
   Oracle want_z = want_y;
   for (int64_t i = 0; i < s.y_size(); ++i) {
-    const double added = bias[i % s.out_channels],
+    const double added = to_float(bias[i % s.out_channels]),
                  more = residual.size() > 0 ? to_float(residual[i]) : 0;
     double& value = want_z.values[static_cast<size_t>(i)];
     value += added + more;

@@ -168,7 +168,7 @@ void check_convolutions(Values values, bool allow_tf32) {
     // of its own size, here as terms of a sum.
     const double sum_terms = area * static_cast<double>(s.in_channels) + 2;
     const double apart = std::is_same_v<T, Bf16> ? 0x1p16 / sum_terms : 0;
-    Numbers<float> bias(s.out_channels, values, 6);
+    Numbers<T> bias(s.out_channels, values, 6);
     Numbers<T> residual(s.y_size(), values, 7);
     for (int options = 0; options < 4; ++options) {
       const bool with_residual = options & 1, relu = options & 2;

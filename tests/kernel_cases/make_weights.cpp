@@ -57,7 +57,7 @@ void check_weights(const Network& network, const Setting& setting, Values values
   std::copy(network.rows.begin(), network.rows.end(), rows.data());
   Guarded<T> weights(Network::kParameters);
   const Guarded<T> untouched = weights;
-  Guarded<float> biases(Network::kFilters);
+  Guarded<T> biases(Network::kFilters);
   run_checked({&a, &b, &buffers_a, &buffers_b, &rows}, {&weights, &biases}, [&] {
     device::run(MakeWeights<T>{a.data(), setting.one_set ? a.data() : b.data(), buffers_a.data(),
                                buffers_b.data(), setting.t, setting.sigma, kSeed, kDraw,
@@ -103,8 +103,10 @@ void check_weights(const Network& network, const Setting& setting, Values values
     if (row.bias < 0) continue;
     const Number norm_bias = parameter(row.norm_bias);
     const Number mean = on_line(buffers_a, buffers_b, row.norm_mean);
-    comparison.value(biases[row.bias], norm_bias.value - mean.value * factor.value,
-                     norm_bias.magnitude + mean.magnitude * factor.magnitude);
+    const double want = norm_bias.value - mean.value * factor.value;
+    double magnitude = norm_bias.magnitude + mean.magnitude * factor.magnitude;
+    if (std::is_same_v<T, Bf16>) magnitude += 0x1p13 * std::abs(want);
+    comparison.value(to_float(biases[row.bias]), want, magnitude);
   }
   int64_t touched = 0;
   for (int64_t i = 0; i < Network::kParameters; ++i) {
