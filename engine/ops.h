@@ -8,8 +8,16 @@
 
 namespace basin {
 
-// x [N,H,W,C], weight [K,R,S,C] -> [N,P,Q,K]; same padding on all sides, no bias.
-Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride, int64_t padding);
+// What evaluations have in one pass with a convolution: y = [relu](y + bias [+ residual]).
+struct Conv2dEpilogue {
+  Tensor bias;      // [K], of the type of y; empty: no epilogue
+  Tensor residual;  // of the shape and type of y, or empty
+  bool relu = false;
+};
+// x [N,H,W,C], weight [K,R,S,C] -> [N,P,Q,K]; same padding on all sides. With an epilogue it has no
+// gradient.
+Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride, int64_t padding,
+              const Conv2dEpilogue& epilogue = {});
 
 // Fixup's scalars and ReLU; every member but `relu` may be empty. All scalars have one element.
 struct AffineRelu {

@@ -82,6 +82,7 @@ class State {
   // Elements of the flat arrays, padding included. The arrays are in memory of the stream's device.
   int64_t flat_size() const { return parameter_elements_; }
   void* flat_values() const { return values_->data(); }
+  void* flat_buffers() const { return buffers_->data(); }
   void* flat_gradients() const;
   void* flat_momentum() const;
   Bf16* flat_copy() const;  // null where the network does not compute in bf16

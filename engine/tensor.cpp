@@ -63,4 +63,12 @@ Tensor::Tensor(std::shared_ptr<Storage> storage, Shape shape, DType dtype)
   content_->dtype = dtype;
 }
 
+Tensor Tensor::part(int64_t first, Shape shape) const {
+  Tensor part(content_->storage, shape, dtype());
+  BASIN_CHECK(first >= 0 && first + part.size() <= size(), "elements ", first, " to ",
+              first + part.size(), " of a tensor of ", size());
+  part.content_->address = content_->address + first * size_of(dtype());
+  return part;
+}
+
 }  // namespace basin

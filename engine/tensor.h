@@ -1,4 +1,4 @@
-// Dense tensors of at most four dimensions: no strides, no views, no broadcasting.
+// Dense tensors of at most four dimensions: no strides, no broadcasting, no views but parts.
 #pragma once
 
 #include <array>
@@ -105,6 +105,9 @@ class Tensor {
   // The gradient; only when has_gradient().
   const Tensor& gradient() const { return *content_->slot->gradient; }
   bool has_gradient() const { return requires_gradient() && content_->slot->written; }
+
+  // The elements from `first` on as a tensor of their own, without gradient, in the same memory.
+  Tensor part(int64_t first, Shape shape) const;
 
   bool same_as(const Tensor& other) const { return content_ == other.content_; }
 

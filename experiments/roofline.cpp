@@ -15,6 +15,25 @@ struct Kernel {
   bool part = false;  // of a kernel further up, both bound by memory
 };
 
+// The batch norm that a convolution has in its weights and its epilogue, taken out of it.
+TimedCall take_batch_norm(CallDescription& conv) {
+  const auto& s = conv.sizes;
+  const int64_t height = (s[1] + 2 * s[8] - s[5]) / s[7] + 1;
+  const int64_t width = (s[2] + 2 * s[8] - s[6]) / s[7] + 1;
+  TimedCall norm;
+  norm.call.name = "batch_norm_forward";
+  norm.call.geometry = Geometry::kRows;
+  norm.call.sizes = {s[0] * height * width, s[4]};
+  norm.call.element_bytes = conv.element_bytes;
+  norm.call.relu = std::exchange(conv.relu, false);
+  norm.call.residual = std::exchange(conv.residual, false);
+  conv.biases = 0;
+  if (norm.call.residual) {
+    conv.bytes -= static_cast<double>(s[0] * height * width * s[4] * conv.element_bytes);
+  }
+  return norm;
+}
+
 // Outputs of a pooling of images.
 double pooled(const CallDescription& call) {
   const auto& s = call.sizes;
@@ -43,6 +62,12 @@ std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
   std::vector<TimedCall> result;
   for (TimedCall timed : calls) {
     const std::string_view name = timed.call.name;
+    if (timed.call.geometry == Geometry::kConvolution && timed.call.biases > 0) {
+      const TimedCall norm = take_batch_norm(timed.call);
+      result.push_back(timed);
+      result.push_back(norm);
+      continue;
+    }
     const bool dual_forward = name == "dual_batch_norm_forward";
     if (name == "batch_norm_train_forward") timed.call.name = "batch_norm_forward";
     if (dual_forward || name == "dual_batch_norm_backward") {
@@ -140,7 +165,7 @@ void merge(std::vector<Kernel>& kernels, double bytes, double flops = 0) {
 // and of the loss.
 bool vanishes(const Calls& calls, size_t i) {
   return calls.is(i, "batch_norm_statistics") || calls.is(i, "batch_norm_inverse_std") ||
-         calls.is(i, "add_bias") || calls.is(i, "scale");
+         calls.is(i, "add_bias") || calls.is(i, "scale") || calls.is(i, "make_weights");
 }
 
 double sgd_bytes(const Calls& calls, size_t i, bool bf16, bool eager) {
@@ -162,7 +187,7 @@ bool eager(const Calls& calls, size_t i, std::vector<Kernel>& kernels) {
   if (vanishes(calls, i)) return true;
   if (calls.is(i, "batch_norm_forward")) {
     const double t = calls.tensor(i);
-    append(kernels, (calls.has("batch_norm_inverse_std") ? 2 : 3) * t);
+    append(kernels, (calls.has("conv2d_backward_weights") ? 3 : 2) * t);
     if (call.residual) append(kernels, 3 * t);
     if (call.relu) append(kernels, 2 * t);
   } else if (calls.is(i, "batch_norm_backward")) {

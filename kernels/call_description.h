@@ -26,7 +26,8 @@ struct CallDescription {
   bool relu = false;
   bool residual = false;    // adds one, or makes its gradient
   bool accumulate = false;  // adds to the tensor of activations it writes, instead of writing it
-  // Fixup's scalars: a scale, and how many biases; backward: those whose gradient is made.
+  // Fixup's scalars: a scale, and how many biases; backward: those whose gradient is made. Of a
+  // convolution: whether an epilogue follows.
   bool scale = false;
   int biases = 0;
 };
@@ -59,6 +60,7 @@ CallDescription describe_call(const Call& call) {
     d.geometry = Geometry::kConvolution;
     d.sizes = {s.batch,         s.height,       s.width,  s.in_channels, s.out_channels,
                s.kernel_height, s.kernel_width, s.stride, s.padding};
+    if constexpr (requires { call.bias; }) d.biases = call.bias != nullptr;
   } else if constexpr (requires { call.m, call.n, call.k; }) {
     d.geometry = Geometry::kProduct;
     d.sizes = {call.m, call.n, call.k, call.transpose_a, call.transpose_b};
@@ -68,6 +70,9 @@ CallDescription describe_call(const Call& call) {
   } else if constexpr (requires { call.batch, call.area, call.channels; }) {
     d.geometry = Geometry::kRows;
     d.sizes = {call.batch * call.area, call.channels};
+  } else if constexpr (requires { call.rows, call.row_count; }) {  // rows is their table
+    d.geometry = Geometry::kFlat;
+    d.sizes = {call.size};
   } else if constexpr (requires { call.rows; }) {
     d.geometry = Geometry::kRows;
     if constexpr (requires { call.channels; }) d.sizes = {call.rows, call.channels};

@@ -29,7 +29,8 @@ struct Conv2dShape {
   }
 };
 
-// y = conv(x, w)
+// y = conv(x, w), or, with a bias, y = [relu](conv(x, w) + bias [+ residual]) in one pass:
+// evaluation
 template <class T>
 struct Conv2dForward {
   static constexpr const char* kName = "conv2d_forward";
@@ -39,11 +40,15 @@ struct Conv2dForward {
   // At least workspace_bytes(), 64-byte aligned; contents do not matter. The size grows with
   // threads(): ask after set_threads().
   void* workspace;
+  const T* bias = nullptr;      // [out_channels]; null: nothing follows
+  const T* residual = nullptr;  // of the shape of y; null: none
+  bool relu = false;
   int64_t workspace_bytes() const;
   double flops() const { return shape.flops(); }
   double bytes() const {
     return static_cast<double>(sizeof(T)) *
-           static_cast<double>(shape.x_size() + shape.w_size() + shape.y_size());
+           static_cast<double>(shape.x_size() + shape.w_size() +
+                               (residual ? 2 : 1) * shape.y_size());
   }
 };
 

@@ -1,14 +1,18 @@
 // Convolutions by cuDNN 9, through the C functions of its graph API (cudnnBackend*).
 //
-// A problem (direction, shape, types, accumulate) is described as a graph of one operation. cuDNN's
-// heuristics name engines with settings for it; those with forbidden numerical notes are dropped,
-// the rest is built and timed, and the fastest is kept, as text "route, engine, settings", in the
-// plan file. The text is all that a plan is built from, timed or read.
+// A problem (direction, shape, types, accumulate, epilogue) is described as a graph: the
+// convolution and, behind it, one pointwise operation each for bias, residual and ReLU, with
+// virtual tensors between. cuDNN's heuristics name engines with settings for it; those with
+// forbidden numerical notes are dropped, the rest is built and timed, and the fastest is kept, as
+// text "route, engine, settings", in the plan file. The text is all that a plan is built from,
+// timed or read.
 //
-// Two routes: kDirect writes the output. kScratch writes it in the type of the inputs into the
-// workspace, from where a kernel converts it, or adds it to the output. It rounds once more, so it
-// must be clearly faster where both exist; of bf16, cuDNN 9.19 computes weight gradients in bf16
-// alone, so those take it.
+// Three routes: kDirect writes the output. kApart, for a forward with an epilogue, is the
+// convolution alone and a kernel that applies the epilogue in place, for where no engine takes, or
+// none is quick with, the whole graph. kScratch writes it in the type of the inputs into the
+// workspace, from where a kernel converts it, or adds it to the output. The last two round once
+// more, so they must be clearly faster than kDirect where both exist; of bf16, cuDNN 9.19 computes
+// weight gradients in bf16 alone, so those take it.
 //
 // Activations are NHWC and weights KRSC; cuDNN is told so by strides, its dimensions are in the
 // order NCHW and KCRS.
@@ -40,8 +44,8 @@ namespace {
 // begin with the best guess, and are often the same.
 constexpr size_t kTimedOfEachHeuristic = 10;
 constexpr int kTimedRuns = 5;
-// How much of the time of the direct route the other may take at most.
-constexpr double kScratchAdvantage = 0.9;
+// How much of the time of the direct route another may take at most.
+constexpr double kDetourAdvantage = 0.9;
 constexpr int64_t kAlignment = 16;  // bytes, of all tensors
 
 // The functions of the library that are used here.
@@ -82,6 +86,8 @@ template <class T>
 constexpr cudnnBackendAttributeType_t attribute_type() {
   if constexpr (std::is_same_v<T, int64_t>) return CUDNN_TYPE_INT64;
   if constexpr (std::is_same_v<T, float>) return CUDNN_TYPE_FLOAT;
+  if constexpr (std::is_same_v<T, bool>) return CUDNN_TYPE_BOOLEAN;
+  if constexpr (std::is_same_v<T, cudnnPointwiseMode_t>) return CUDNN_TYPE_POINTWISE_MODE;
   if constexpr (std::is_same_v<T, cudnnHandle_t>) return CUDNN_TYPE_HANDLE;
   if constexpr (std::is_same_v<T, cudnnDataType_t>) return CUDNN_TYPE_DATA_TYPE;
   if constexpr (std::is_same_v<T, cudnnConvolutionMode_t>) return CUDNN_TYPE_CONVOLUTION_MODE;
@@ -166,7 +172,8 @@ class Descriptor {
 };
 
 enum class Direction { kForward, kBackwardData, kBackwardWeights };
-enum class Route { kDirect, kScratch };
+enum class Route { kDirect, kScratch, kApart };
+constexpr const char* kRouteNames[] = {"direct", "scratch", "apart"};
 
 const char* name_of(cudnnDataType_t type) {
   return type == CUDNN_DATA_BFLOAT16 ? "bf16" : "float";
@@ -181,6 +188,7 @@ struct Problem {
   Conv2dShape shape;
   cudnnDataType_t type, output_type;
   bool accumulate;
+  bool bias = false, residual = false, relu = false;  // the epilogue
 
   std::string text() const {
     static constexpr const char* kNames[] = {"conv2d_forward", "conv2d_backward_data",
@@ -190,7 +198,8 @@ struct Problem {
                   name_of(output_type), accumulate ? " added" : "", ", x ", s.batch, "x", s.height,
                   "x", s.width, "x", s.in_channels, ", w ", s.out_channels, "x", s.kernel_height,
                   "x", s.kernel_width, "x", s.in_channels, ", stride ", s.stride, ", padding ",
-                  s.padding);
+                  s.padding, bias ? ", bias" : "", residual ? ", residual" : "",
+                  relu ? ", relu" : "");
   }
   int64_t output_size() const {
     return direction == Direction::kForward
@@ -208,7 +217,7 @@ struct Choice {
   bool operator==(const Choice&) const = default;
   std::string text() const {
     std::ostringstream out;
-    out << (route == Route::kDirect ? "direct" : "scratch") << " engine " << engine;
+    out << kRouteNames[static_cast<int>(route)] << " engine " << engine;
     for (const auto& [knob, value] : knobs) out << ' ' << knob << ':' << value;
     return out.str();
   }
@@ -218,8 +227,9 @@ struct Choice {
     std::string route, word;
     Choice choice{};
     if (!(in >> route >> word >> choice.engine) || word != "engine") return {};
-    if (route != "direct" && route != "scratch") return {};
-    choice.route = route == "direct" ? Route::kDirect : Route::kScratch;
+    const auto name = std::find(std::begin(kRouteNames), std::end(kRouteNames), route);
+    if (name == std::end(kRouteNames)) return {};
+    choice.route = static_cast<Route>(name - std::begin(kRouteNames));
     while (in >> std::ws, !in.eof()) {
       std::pair<int64_t, int64_t> knob;
       char colon = 0;
@@ -252,8 +262,12 @@ struct Memory {
   void* data;
 };
 
-// Tensors of an operation, by these names.
-constexpr int64_t kX = 'x', kW = 'w', kY = 'y';
+// Tensors of a graph, by these names; the virtual ones between operations count on from kBetween.
+constexpr int64_t kX = 'x', kW = 'w', kY = 'y', kBias = 'b', kResidual = 'r', kBetween = 1000;
+// Their memory; null: the problem has none.
+struct Tensors {
+  void *x, *w, *y, *bias, *residual;
+};
 
 }  // namespace
 
@@ -267,9 +281,9 @@ struct Cudnn {
   Cudnn& operator=(const Cudnn&) = delete;
 
   const Plan& plan(const Problem& problem);
-  void execute(const Plan& plan, void* x, void* w, void* y, void* workspace);
-  // Runs the plan of a problem, whose tensors are x, w, y, in the workspace.
-  void run(const Problem& problem, const Plan& plan, void* x, void* w, void* y, void* workspace);
+  void execute(const Plan& plan, const Tensors& tensors, void* workspace);
+  // Runs the plan of a problem, whose tensors these are, in the workspace.
+  void run(const Problem& problem, const Plan& plan, Tensors tensors, void* workspace);
 
   Descriptor graph(const Problem& problem, Route route, std::vector<Descriptor>& parts);
   std::vector<Choice> choices(const Problem& problem, Route route);
@@ -300,24 +314,31 @@ Cudnn::Cudnn(StreamHandle on_stream, const LibraryOptions& options)
                    allow_tf32 ? "TF32" : "no TF32", ", workspace up to ", workspace_limit);
 }
 
-// The operation graph of a problem: one convolution. `parts` keeps what it refers to alive.
+// The operation graph of a problem: one convolution, and on the direct route its epilogue. `parts`
+// keeps what it refers to alive.
 Descriptor Cudnn::graph(const Problem& problem, Route route, std::vector<Descriptor>& parts) {
   const Conv2dShape& s = problem.shape;
   const bool direct = route == Route::kDirect;
-  const auto tensor = [&](int64_t id, bool is_output, int64_t outer, int64_t channels,
-                          int64_t height, int64_t width) -> const Descriptor& {
+  const auto described = [&](int64_t id, cudnnDataType_t type, int64_t outer, int64_t channels,
+                             int64_t height, int64_t width) -> const Descriptor& {
     Descriptor& t =
         parts.emplace_back(functions, CUDNN_BACKEND_TENSOR_DESCRIPTOR, "a tensor descriptor");
-    t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, is_output && direct ? problem.output_type : problem.type);
+    t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, type);
     t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, std::vector<int64_t>{outer, channels, height, width});
     t.set(CUDNN_ATTR_TENSOR_STRIDES,
           std::vector<int64_t>{height * width * channels, 1, width * channels, channels});
     t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, id);
     t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, kAlignment);
+    if (id >= kBetween) t.set(CUDNN_ATTR_TENSOR_IS_VIRTUAL, true);
     t.finalize();
     return t;
   };
-  parts.reserve(parts.size() + 5);  // references into it stay valid
+  const auto tensor = [&](int64_t id, bool is_output, int64_t outer, int64_t channels,
+                          int64_t height, int64_t width) -> const Descriptor& {
+    return described(id, is_output && direct ? problem.output_type : problem.type, outer, channels,
+                     height, width);
+  };
+  parts.reserve(parts.size() + 20);  // references into it stay valid
   const Descriptor& x = tensor(kX, problem.direction == Direction::kBackwardData, s.batch,
                                s.in_channels, s.height, s.width);
   const Descriptor& w = tensor(kW, problem.direction == Direction::kBackwardWeights, s.out_channels,
@@ -362,16 +383,56 @@ Descriptor Cudnn::graph(const Problem& problem, Route route, std::vector<Descrip
        CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA}};
   const Names& names = kNames[static_cast<int>(problem.direction)];
   Descriptor& operation = parts.emplace_back(functions, names.type, "the operation");
+  // What the last operation so far writes: y itself where nothing follows, else float.
+  int64_t following =
+      problem.bias && direct ? 1 + (problem.residual ? 1 : 0) + (problem.relu ? 1 : 0) : 0;
+  const auto next_output = [&]() -> const Descriptor& {
+    if (following == 0) return y;
+    return described(kBetween + following, CUDNN_DATA_FLOAT, s.batch, s.out_channels,
+                     s.out_height(), s.out_width());
+  };
+  const Descriptor* output = &next_output();
   operation.set(names.x, x);
   operation.set(names.w, w);
-  operation.set(names.y, y);
+  operation.set(names.y, *output);
   operation.set(names.convolution, convolution);
   operation.set(names.alpha, 1.0f);
   operation.set(names.beta, problem.accumulate && direct ? 1.0f : 0.0f);
   operation.finalize();
 
+  std::vector<cudnnBackendDescriptor_t> operations{operation.handle()};
+  // Applies `mode` to the output so far and `operand`, or to the output alone.
+  const auto then = [&](cudnnPointwiseMode_t mode, const Descriptor* operand) {
+    Descriptor& pointwise =
+        parts.emplace_back(functions, CUDNN_BACKEND_POINTWISE_DESCRIPTOR, "a pointwise descriptor");
+    pointwise.set(CUDNN_ATTR_POINTWISE_MODE, mode);
+    pointwise.set(CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_DATA_FLOAT);
+    pointwise.finalize();
+    --following;
+    const Descriptor& result = next_output();
+    Descriptor& step = parts.emplace_back(functions, CUDNN_BACKEND_OPERATION_POINTWISE_DESCRIPTOR,
+                                          "a pointwise operation");
+    step.set(CUDNN_ATTR_OPERATION_POINTWISE_PW_DESCRIPTOR, pointwise);
+    step.set(CUDNN_ATTR_OPERATION_POINTWISE_XDESC, *output);
+    if (operand) step.set(CUDNN_ATTR_OPERATION_POINTWISE_BDESC, *operand);
+    step.set(CUDNN_ATTR_OPERATION_POINTWISE_YDESC, result);
+    step.finalize();
+    operations.push_back(step.handle());
+    output = &result;
+  };
+  if (problem.bias && direct) {
+    // In this order, and with all of one type, cuDNN has compiled engines for it; else it compiles
+    // one at run time, if at all.
+    if (problem.residual) {
+      then(CUDNN_POINTWISE_ADD, &described(kResidual, problem.type, s.batch, s.out_channels,
+                                           s.out_height(), s.out_width()));
+    }
+    then(CUDNN_POINTWISE_ADD, &described(kBias, problem.type, 1, s.out_channels, 1, 1));
+    if (problem.relu) then(CUDNN_POINTWISE_RELU_FWD, nullptr);
+  }
+
   Descriptor graph(functions, CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR, "the operation graph");
-  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operation);
+  graph.set(CUDNN_ATTR_OPERATIONGRAPH_OPS, operations, CUDNN_TYPE_BACKEND_DESCRIPTOR);
   graph.set(CUDNN_ATTR_OPERATIONGRAPH_HANDLE, handle);
   graph.finalize();
   return graph;
@@ -484,25 +545,46 @@ std::optional<Plan> Cudnn::build(const Problem& problem, const Choice& choice) {
               std::move(parts)};
 }
 
-void Cudnn::execute(const Plan& plan, void* x, void* w, void* y, void* workspace) {
+void Cudnn::execute(const Plan& plan, const Tensors& tensors, void* workspace) {
+  std::vector<int64_t> names{kX, kW, kY};
+  std::vector<void*> addresses{tensors.x, tensors.w, tensors.y};
+  const auto add = [&](int64_t name, void* address) {
+    if (!address || plan.route != Route::kDirect) return;
+    names.push_back(name);
+    addresses.push_back(address);
+  };
+  add(kBias, tensors.bias);
+  add(kResidual, tensors.residual);
   Descriptor pack(functions, CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR, "the tensors of a plan");
-  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, std::vector<int64_t>{kX, kW, kY});
-  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, {x, w, y}, CUDNN_TYPE_VOID_PTR);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, names);
+  pack.set(CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, addresses, CUDNN_TYPE_VOID_PTR);
   pack.set(CUDNN_ATTR_VARIANT_PACK_WORKSPACE, {workspace}, CUDNN_TYPE_VOID_PTR);
   pack.finalize();
   functions.check(functions.execute(handle, plan.description.handle(), pack.handle()),
                   "cudnnBackendExecute");
 }
 
-void Cudnn::run(const Problem& problem, const Plan& plan, void* x, void* w, void* y,
-                void* workspace) {
-  if (plan.route == Route::kDirect) return execute(plan, x, w, y, workspace);
+void Cudnn::run(const Problem& problem, const Plan& plan, Tensors tensors, void* workspace) {
+  if (plan.route == Route::kDirect) return execute(plan, tensors, workspace);
+  if (plan.route == Route::kApart) {
+    execute(plan, tensors, workspace);
+    const auto apply = [&]<class T>(T* y) {
+      const int64_t channels = problem.shape.out_channels;
+      cuda::run(
+          AddBias<T>{y, static_cast<const T*>(tensors.bias), y, problem.output_size() / channels,
+                     channels, static_cast<const T*>(tensors.residual), problem.relu},
+          stream);
+    };
+    problem.type == CUDNN_DATA_BFLOAT16 ? apply(static_cast<Bf16*>(tensors.y))
+                                        : apply(static_cast<float*>(tensors.y));
+    return;
+  }
   void* const scratch = static_cast<char*>(workspace) + plan.engine_bytes;
   void*& output = problem.direction == Direction::kForward
-                      ? y
-                      : (problem.direction == Direction::kBackwardData ? x : w);
+                      ? tensors.y
+                      : (problem.direction == Direction::kBackwardData ? tensors.x : tensors.w);
   void* const target = std::exchange(output, scratch);
-  execute(plan, x, w, y, workspace);
+  execute(plan, tensors, workspace);
   const int64_t size = problem.output_size();
   if (problem.type != problem.output_type) {
     cuda::run(Convert<Bf16, float>{static_cast<const Bf16*>(scratch), static_cast<float*>(target),
@@ -524,7 +606,13 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
   std::vector<std::pair<Choice, Plan>> candidates;
   int64_t workspace_bytes = 0;
   const auto add = [&](Route route) {
-    for (const Choice& choice : choices(problem, route)) {
+    std::vector<Choice> named;
+    try {
+      named = choices(problem, route);
+    } catch (const Error&) {  // a graph that this cuDNN does not take at all
+      if (!problem.bias || route == Route::kApart) throw;
+    }
+    for (const Choice& choice : named) {
       std::optional<Plan> plan = build(problem, choice);
       if (!plan) continue;
       workspace_bytes = std::max(workspace_bytes, plan->workspace_bytes);
@@ -533,6 +621,7 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
   };
   add(Route::kDirect);
   if (problem.accumulate || problem.type != problem.output_type) add(Route::kScratch);
+  if (problem.bias) add(Route::kApart);
   if (candidates.empty()) return {};
 
   // Normal numbers: zeros would let the GPU clock higher than it does in training.
@@ -541,8 +630,11 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
   };
   const int64_t sizes[] = {bytes(Direction::kBackwardData, problem.shape.x_size()),
                            bytes(Direction::kBackwardWeights, problem.shape.w_size()),
-                           bytes(Direction::kForward, problem.shape.y_size())};
-  const Memory x(sizes[0]), w(sizes[1]), y(sizes[2]), workspace(workspace_bytes);
+                           bytes(Direction::kForward, problem.shape.y_size()),
+                           problem.bias ? problem.shape.out_channels * size_of(problem.type) : 0,
+                           problem.residual ? problem.shape.y_size() * size_of(problem.type) : 0};
+  const Memory x(sizes[0]), w(sizes[1]), y(sizes[2]), bias(sizes[3]), residual(sizes[4]),
+      workspace(workspace_bytes);
   constexpr int64_t kPattern = 1 << 20;  // bytes
   std::vector<char> pattern(kPattern);
   RandomStream random(0, RandomPurpose::kNoise);
@@ -554,9 +646,10 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
                 half ? static_cast<const void*>(&rounded) : &number,
                 static_cast<size_t>(size_of(problem.type)));
   }
-  void* const tensors[] = {x.data, w.data, y.data};
-  for (int t = 0; t < 3; ++t) {
-    char* const tensor = static_cast<char*>(tensors[t]);
+  const Tensors tensors{x.data, w.data, y.data, bias.data, residual.data};
+  void* const memory[] = {x.data, w.data, y.data, bias.data, residual.data};
+  for (int t = 0; t < 5; ++t) {
+    char* const tensor = static_cast<char*>(memory[t]);
     int64_t filled = std::min(kPattern, sizes[t]);
     copy(tensor, pattern.data(), filled, stream);
     for (int64_t more = 0; filled < sizes[t]; filled += more) {
@@ -572,12 +665,10 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
   for (const auto& [choice, plan] : candidates) {
     double time = 0;
     try {
-      run(problem, plan, x.data, w.data, y.data, workspace.data);
+      run(problem, plan, tensors, workspace.data);
       synchronize(stream);
       begin.record(stream);
-      for (int i = 0; i < kTimedRuns; ++i) {
-        run(problem, plan, x.data, w.data, y.data, workspace.data);
-      }
+      for (int i = 0; i < kTimedRuns; ++i) run(problem, plan, tensors, workspace.data);
       end.record(stream);
       time = end.milliseconds_since(begin);
     } catch (const Error& error) {  // cuDNN offers engines that it then cannot run
@@ -586,8 +677,8 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
     }
     // Candidates of the direct route come first.
     const bool rounds_more =
-        best && choice.route == Route::kScratch && best->route == Route::kDirect;
-    if (!best || time < best_time * (rounds_more ? kScratchAdvantage : 1.0)) {
+        best && choice.route != Route::kDirect && best->route == Route::kDirect;
+    if (!best || time < best_time * (rounds_more ? kDetourAdvantage : 1.0)) {
       best = choice;
       best_time = time;
     }
@@ -647,7 +738,14 @@ constexpr cudnnDataType_t kType = std::is_same_v<T, Bf16> ? CUDNN_DATA_BFLOAT16 
 
 template <class T>
 Problem problem_of(const Conv2dForward<T>& call) {
-  return {Direction::kForward, call.shape, kType<T>, kType<T>, false};
+  return {Direction::kForward,
+          call.shape,
+          kType<T>,
+          kType<T>,
+          false,
+          call.bias != nullptr,
+          call.bias && call.residual,
+          call.bias && call.relu};
 }
 template <class T>
 Problem problem_of(const Conv2dBackwardData<T>& call) {
@@ -660,18 +758,21 @@ Problem problem_of(const Conv2dBackwardWeights<T>& call) {
 }
 
 template <class Call>
-void run_plan(const Call& call, const void* x, const void* w, const void* y, Libraries& libraries) {
+void run_plan(const Call& call, const void* x, const void* w, const void* y, Libraries& libraries,
+              const void* bias = nullptr, const void* residual = nullptr) {
   Cudnn& cudnn = libraries.cudnn();
   const Problem problem = problem_of(call);
   const Plan& plan = cudnn.plan(problem);
-  for (const void* tensor : {x, w, y}) {
+  for (const void* tensor : {x, w, y, bias, residual}) {
     BASIN_CHECK(reinterpret_cast<uintptr_t>(tensor) % kAlignment == 0, problem.text(),
                 ": a tensor is not ", kAlignment, "-byte aligned");
   }
   BASIN_CHECK(call.workspace || plan.workspace_bytes == 0, problem.text(), ": needs ",
               plan.workspace_bytes, " bytes of workspace");
   // cuDNN takes all tensors as pointers to what may change; it writes the output alone.
-  cudnn.run(problem, plan, const_cast<void*>(x), const_cast<void*>(w), const_cast<void*>(y),
+  cudnn.run(problem, plan,
+            {const_cast<void*>(x), const_cast<void*>(w), const_cast<void*>(y),
+             const_cast<void*>(bias), const_cast<void*>(residual)},
             call.workspace);
 }
 
@@ -679,7 +780,7 @@ void run_plan(const Call& call, const void* x, const void* w, const void* y, Lib
 
 template <class T>
 void run(const Conv2dForward<T>& call, Libraries& libraries) {
-  run_plan(call, call.x, call.w, call.y, libraries);
+  run_plan(call, call.x, call.w, call.y, libraries, call.bias, call.bias ? call.residual : nullptr);
 }
 template <class T>
 void run(const Conv2dBackwardData<T>& call, Libraries& libraries) {

@@ -211,10 +211,34 @@ int64_t packed_depth_before(const Plan& plan, int64_t py, int64_t px) {
   return depth;
 }
 
+// What follows the convolution, on `count` pixels of its y at `positions`.
+void finish_pixels(const Conv2dForward<float>& call, int64_t count, const int64_t* positions) {
+  const int64_t channels = call.shape.out_channels;
+  const float* __restrict bias = call.bias;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t first = positions[i] * channels;
+    float* __restrict y = call.y + first;
+    if (call.residual) {
+      const float* __restrict residual = call.residual + first;
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) y[c] = y[c] + bias[c] + residual[c];
+    } else {
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) y[c] += bias[c];
+    }
+    if (call.relu) {
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) y[c] = y[c] > 0 ? y[c] : 0;
+    }
+  }
+}
+
 // Convolves: the packed weights of phase (py, px) begin at
-// packed + packed_depth_before() * packed_columns(out_channels).
+// packed + packed_depth_before() * packed_columns(out_channels). `finish(count, positions)` is told
+// of pixels that are done, while they are in the cache.
+template <class Finish>
 void convolve(const Plan& plan, const float* source, const float* packed, float* out,
-              bool accumulate, float* bands) {
+              bool accumulate, float* bands, const Finish& finish) {
   parallel_slots(plan.units, [&](int64_t slot, int64_t index) {
     float* band = bands + slot * plan.band_floats();
     const Unit unit = unit_at(plan, index, source, band);
@@ -257,6 +281,7 @@ void convolve(const Plan& plan, const float* source, const float* packed, float*
                          }
                        }
                      }
+                     finish(count, positions);
                    });
       }
     }
@@ -379,7 +404,10 @@ void run_direct(const Conv2dForward<float>& call) {
     pack_panels_from_columns(depth, end - first, call.w + first * depth, depth,
                              buffers.packed + first * depth);
   });
-  convolve(plan, call.x, buffers.packed, call.y, false, buffers.bands);
+  convolve(plan, call.x, buffers.packed, call.y, false, buffers.bands,
+           [&](int64_t count, const int64_t* positions) {
+             if (call.bias) finish_pixels(call, count, positions);
+           });
 }
 
 void run_direct(const Conv2dBackwardData<float>& call) {
@@ -406,7 +434,8 @@ void run_direct(const Conv2dBackwardData<float>& call) {
       }
     }
   });
-  convolve(plan, call.dy, buffers.packed, call.dx, call.accumulate, buffers.bands);
+  convolve(plan, call.dy, buffers.packed, call.dx, call.accumulate, buffers.bands,
+           [](int64_t, const int64_t*) {});
 }
 
 void run_direct(const Conv2dBackwardWeights<float>& call) {

@@ -1,6 +1,7 @@
 // Convolution as matrix products whose operands are gathered tile by tile, never written out.
 //
-//   forward:           y[pixel, k] = sum over tap, c of x[under(pixel, tap), c] * w[k, tap, c]
+//   forward:           y[pixel, k] = sum over tap, c of x[under(pixel, tap), c] * w[k, tap, c],
+//                      then bias, residual and ReLU, where the call has them
 //   backward data:    dx[pixel, c] = sum over tap, k of dy[over(pixel, tap), k] * w[k, tap, c]
 //   backward weights: dw[k, tap, c] = sum over pixel of dy[pixel, k] * x[under(pixel, tap), c]
 //
@@ -162,7 +163,18 @@ __global__ void forward(Conv2dForward<T> call) {
     float values[kQuad];
     products.row(i, values);
     if (row >= pixels || column >= s.out_channels) continue;
-    store(call.y + row * s.out_channels + column, quad_at(column, s.out_channels), values);
+    const int64_t place = row * s.out_channels + column;
+    const int count = quad_at(column, s.out_channels);
+    if (call.bias) {
+      float bias[kQuad], residual[kQuad] = {};
+      load(call.bias + column, count, bias);
+      if (call.residual) load(call.residual + place, count, residual);
+      for (int j = 0; j < kQuad; ++j) {
+        values[j] = values[j] + bias[j] + residual[j];
+        if (call.relu && !(values[j] > 0)) values[j] = 0;
+      }
+    }
+    store(call.y + place, count, values);
   }
 }
 

@@ -25,7 +25,13 @@ void conv2d_forward_naive(const Conv2dForward<T>& call) {
             for (int64_t c = 0; c < s.in_channels; ++c) sum += double(x[c]) * double(f[c]);
           }
         }
-        call.y[(row * ow + q) * s.out_channels + k] = static_cast<T>(sum);
+        const int64_t place = (row * ow + q) * s.out_channels + k;
+        if (call.bias) {
+          sum += call.bias[k];
+          if (call.residual) sum += call.residual[place];
+          if (call.relu && !(sum > 0)) sum = 0;
+        }
+        call.y[place] = static_cast<T>(sum);
       }
     }
   });

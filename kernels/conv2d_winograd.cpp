@@ -7,6 +7,9 @@
 // Every sum has an order fixed by the shape, whatever the number of threads.
 #include "kernels/conv2d_winograd.h"
 
+#include <limits>
+
+#include "kernels/elementwise.h"
 #include "kernels/micro_kernel.h"
 #include "kernels/workspace.h"
 
@@ -171,21 +174,22 @@ void transform_from_image(const Tiles& tiles, const float* image, int64_t tile, 
 }
 
 // Transforms products[component * pitch + channel] into tile `tile` of channels `first` to `end` of
-// `image`.
+// `image`; finish(vector, place in the image, channel) gives what is stored.
+template <class Finish>
 void transform_to_image(const Tiles& tiles, const float* products, int64_t pitch, int64_t tile,
-                        int64_t first, int64_t end, bool accumulate, float* image) {
+                        int64_t first, int64_t end, const Finish& finish, float* image) {
   const auto [n, y0, x0] = tiles.place(tile);
   const int64_t rows = std::min(kTile, tiles.height - y0);
   const int64_t columns = std::min(kTile, tiles.width - x0);
   const int64_t step_x = tiles.channels, step_y = tiles.width * tiles.channels;
-  float* base = image + n * tiles.height * step_y + y0 * step_y + x0 * step_x;
+  const int64_t base = n * tiles.height * step_y + y0 * step_y + x0 * step_x;
   for (int64_t c = first; c < end; c += kVectorWidth) {
     transform_tile<OutputTransform>(
         [&](int y, int x) { return load(products + (y * kPoints + x) * pitch + c - first); },
         [&](int y, int x, FloatVector value) {
           if (y >= rows || x >= columns) return;
-          float* to = base + y * step_y + x * step_x + c;
-          store(to, accumulate ? load(to) + value : value);
+          const int64_t place = base + y * step_y + x * step_x + c;
+          store(image + place, finish(value, place, c));
         });
   }
 }
@@ -272,9 +276,9 @@ void multiply_components(const Plan& plan, int64_t count, const float* inputs, c
 
 // transform_panel(first, end, to) transforms the weights of output channels first to end into the
 // panel at `to`, components weights_pitch apart.
-template <class TransformPanel>
+template <class TransformPanel, class Finish>
 void convolve(const Plan& plan, const float* x, const TransformPanel& transform_panel, float* y,
-              bool accumulate) {
+              const Finish& finish) {
   const int64_t in = plan.in.channels, out = plan.out.channels;
   const int64_t chunks = (plan.out.count() + plan.chunk - 1) / plan.chunk;
   const auto tiles_in = [&](int64_t chunk) {
@@ -296,7 +300,7 @@ void convolve(const Plan& plan, const float* x, const TransformPanel& transform_
         multiply_components(plan, count, plan.inputs, weights, end - first, products);
         for (int64_t i = 0; i < count; ++i) {
           transform_to_image(plan.out, products + i * (end - first), plan.out_pitch, first_tile + i,
-                             first, end, accumulate, y);
+                             first, end, finish, y);
         }
       });
     }
@@ -313,7 +317,7 @@ void convolve(const Plan& plan, const float* x, const TransformPanel& transform_
     multiply_components(plan, count, inputs, plan.weights, out, products);
     for (int64_t i = 0; i < count; ++i) {
       transform_to_image(plan.out, products + i * out, plan.out_pitch, first_tile + i, 0, out,
-                         accumulate, y);
+                         finish, y);
     }
   });
 }
@@ -393,7 +397,23 @@ void run_winograd(const Conv2dForward<float>& call) {
       }
     }
   };
-  convolve(plan, call.x, transform_panel, call.y, false);
+  if (!call.bias || call.residual) {
+    convolve(plan, call.x, transform_panel, call.y,
+             [](FloatVector value, int64_t, int64_t) { return value; });
+    // In order over the image: a residual read tile by tile, between stores, costs more.
+    const int64_t channels = call.shape.out_channels, pixels = call.shape.y_size() / channels;
+    if (call.bias) {
+      run(AddBias<float>{call.y, call.bias, call.y, pixels, channels, call.residual, call.relu});
+    }
+    return;
+  }
+  const float least = call.relu ? 0 : -std::numeric_limits<float>::infinity();
+  convolve(plan, call.x, transform_panel, call.y,
+           [bias = call.bias, least](FloatVector value, int64_t, int64_t channel) {
+             const FloatVector all = FloatVector{} + least;
+             value += load(bias + channel);
+             return value > all ? value : all;
+           });
 }
 
 void run_winograd(const Conv2dBackwardData<float>& call) {
@@ -414,7 +434,10 @@ void run_winograd(const Conv2dBackwardData<float>& call) {
       }
     }
   };
-  convolve(plan, call.dy, transform_panel, call.dx, call.accumulate);
+  const auto finish = [&call](FloatVector value, int64_t place, int64_t) {
+    return call.accumulate ? load(call.dx + place) + value : value;
+  };
+  convolve(plan, call.dy, transform_panel, call.dx, finish);
 }
 
 void run_winograd(const Conv2dBackwardWeights<float>& call) {

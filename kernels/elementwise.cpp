@@ -39,11 +39,25 @@ void run(const Scale<T>& call) {
 
 template <class T>
 void run(const AddBias<T>& call) {
-  for (int64_t row = 0; row < call.rows; ++row) {
-    for (int64_t c = 0; c < call.columns; ++c) {
-      call.y[row * call.columns + c] = call.x[row * call.columns + c] + call.bias[c];
+  const int64_t step = std::max<int64_t>(1, kGrain / call.columns);
+  parallel_chunks(call.rows, step, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const T* x = call.x + row * call.columns;
+      T* y = call.y + row * call.columns;
+      if (call.residual) {
+        const T* residual = call.residual + row * call.columns;
+#pragma omp simd
+        for (int64_t c = 0; c < call.columns; ++c) y[c] = x[c] + call.bias[c] + residual[c];
+      } else {
+#pragma omp simd
+        for (int64_t c = 0; c < call.columns; ++c) y[c] = x[c] + call.bias[c];
+      }
+      if (call.relu) {
+#pragma omp simd
+        for (int64_t c = 0; c < call.columns; ++c) y[c] = y[c] > 0 ? y[c] : 0;
+      }
     }
-  }
+  });
 }
 
 template <class T>

@@ -54,11 +54,14 @@ template <class T>
 __global__ void add_bias(AddBias<T> call) {
   constexpr int kCount = kVectorSize<T>;
   for_each_vector<kCount>(call.rows * call.columns, [&](int64_t first, int count) {
-    float x[kCount];
+    float x[kCount], residual[kCount];
     load(call.x + first, count, x);
+    if (call.residual) load(call.residual + first, count, residual);
     int64_t column = first % call.columns;
     for (int k = 0; k < kCount; ++k) {
-      x[k] += call.bias[column];
+      x[k] += to_float(call.bias[column]);
+      if (call.residual) x[k] += residual[k];
+      if (call.relu && !(x[k] > 0)) x[k] = 0;
       if (++column == call.columns) column = 0;
     }
     store(call.y + first, count, x);

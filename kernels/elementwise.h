@@ -41,16 +41,19 @@ struct Scale {
   double bytes() const { return (accumulate ? 3.0 : 2.0) * sizeof(T) * static_cast<double>(size); }
 };
 
-// y[row, c] = x[row, c] + bias[c]; in place when y == x
+// y[row, c] = [relu](x[row, c] + bias[c] [+ residual[row, c]]); in place when y == x
 template <class T>
 struct AddBias {
   static constexpr const char* kName = "add_bias";
-  const T* x;
-  const ParameterType<T>* bias;
+  const T *x, *bias;
   T* y;
   int64_t rows, columns;
+  const T* residual = nullptr;
+  bool relu = false;
   double flops() const { return static_cast<double>(rows * columns); }
-  double bytes() const { return 2.0 * sizeof(T) * static_cast<double>(rows * columns); }
+  double bytes() const {
+    return (residual ? 3.0 : 2.0) * sizeof(T) * static_cast<double>(rows * columns);
+  }
 };
 
 // y[c] (+)= sum over rows of x[row, c]; in row order, in double

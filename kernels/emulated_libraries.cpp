@@ -25,20 +25,22 @@ void narrow(const float* from, int64_t size, Bf16* to) {
 // A convolution's tensors, or their gradients, in float, and the workspace of the call on them: cut
 // from the workspace of the call on Bf16.
 struct FloatTensors {
-  FloatTensors(const Conv2dShape& shape, void* memory)
+  FloatTensors(const Conv2dShape& shape, bool with_residual, void* memory)
       : cutter(memory),
         x(cutter.floats(shape.x_size())),
         w(cutter.floats(shape.w_size())),
         y(cutter.floats(shape.y_size())),
+        bias(cutter.floats(shape.out_channels)),
+        residual(cutter.floats(with_residual ? shape.y_size() : 0)),
         workspace(memory ? static_cast<char*>(memory) + cutter.bytes() : nullptr) {}
   cpu::WorkspaceCutter cutter;
-  float *x, *w, *y;
+  float *x, *w, *y, *bias, *residual;
   void* workspace;
 };
 
 // What the call on Bf16 needs when the one on float needs `inner` bytes.
-int64_t workspace_around(const Conv2dShape& shape, int64_t inner) {
-  return FloatTensors(shape, nullptr).cutter.bytes() + inner;
+int64_t workspace_around(const Conv2dShape& shape, bool with_residual, int64_t inner) {
+  return FloatTensors(shape, with_residual, nullptr).cutter.bytes() + inner;
 }
 
 }  // namespace
@@ -46,17 +48,17 @@ int64_t workspace_around(const Conv2dShape& shape, int64_t inner) {
 template <>
 int64_t Conv2dForward<Bf16>::workspace_bytes() const {
   const Conv2dForward<float> inner{shape, nullptr, nullptr, nullptr, nullptr};
-  return workspace_around(shape, inner.workspace_bytes());
+  return workspace_around(shape, residual != nullptr, inner.workspace_bytes());
 }
 template <>
 int64_t Conv2dBackwardData<Bf16>::workspace_bytes() const {
   const Conv2dBackwardData<float> inner{shape, nullptr, nullptr, nullptr, accumulate, nullptr};
-  return workspace_around(shape, inner.workspace_bytes());
+  return workspace_around(shape, false, inner.workspace_bytes());
 }
 template <>
 int64_t Conv2dBackwardWeights<Bf16>::workspace_bytes() const {
   const Conv2dBackwardWeights<float> inner{shape, nullptr, nullptr, nullptr, false, nullptr};
-  return workspace_around(shape, inner.workspace_bytes());
+  return workspace_around(shape, false, inner.workspace_bytes());
 }
 
 namespace emulated {
@@ -92,10 +94,14 @@ void run(const Conv2dForward<float>& call) {
 template <>
 void run(const Conv2dForward<Bf16>& call) {
   const Conv2dShape& s = call.shape;
-  const FloatTensors floats(s, call.workspace);
+  const FloatTensors floats(s, call.residual != nullptr, call.workspace);
   widen(call.x, s.x_size(), floats.x);
   widen(call.w, s.w_size(), floats.w);
-  cpu::run(Conv2dForward<float>{s, floats.x, floats.w, floats.y, floats.workspace});
+  if (call.bias) widen(call.bias, s.out_channels, floats.bias);
+  if (call.residual) widen(call.residual, s.y_size(), floats.residual);
+  cpu::run(Conv2dForward<float>{s, floats.x, floats.w, floats.y, floats.workspace,
+                                call.bias ? floats.bias : nullptr,
+                                call.residual ? floats.residual : nullptr, call.relu});
   narrow(floats.y, s.y_size(), call.y);
 }
 
@@ -106,7 +112,7 @@ void run(const Conv2dBackwardData<float>& call) {
 template <>
 void run(const Conv2dBackwardData<Bf16>& call) {
   const Conv2dShape& s = call.shape;
-  const FloatTensors floats(s, call.workspace);
+  const FloatTensors floats(s, false, call.workspace);
   widen(call.dy, s.y_size(), floats.y);
   widen(call.w, s.w_size(), floats.w);
   if (call.accumulate) widen(call.dx, s.x_size(), floats.x);
@@ -124,7 +130,7 @@ void run(const Conv2dBackwardWeights<float>& call) {
 template <>
 void run(const Conv2dBackwardWeights<Bf16>& call) {
   const Conv2dShape& s = call.shape;
-  const FloatTensors floats(s, call.workspace);
+  const FloatTensors floats(s, false, call.workspace);
   widen(call.x, s.x_size(), floats.x);
   widen(call.dy, s.y_size(), floats.y);
   cpu::run(Conv2dBackwardWeights<float>{s, floats.x, floats.y, floats.w, false, floats.workspace});

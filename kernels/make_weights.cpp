@@ -7,13 +7,22 @@ namespace basin::cpu {
 
 template <class T>
 void run(const MakeWeights<T>& call) {
-  parallel_for(call.row_count, [&](int64_t index) {
-    const WeightRow row = call.rows[index];
-    const float factor = factor_of(call, row);
-    for (int64_t place = row.offset; place < row.offset + row.size; ++place) {
-      call.weights[place] = from_float<T>(factor * parameter_of(call, place));
+  parallel_chunks(call.row_count, 16, [&](int64_t first, int64_t last) {
+    for (int64_t index = first; index < last; ++index) {
+      const WeightRow row = call.rows[index];
+      const float factor = factor_of(call, row);
+      const int64_t end = row.offset + row.size;
+      if (call.a == call.b && (end <= call.noise_begin || row.offset >= call.noise_end)) {
+        for (int64_t place = row.offset; place < end; ++place) {  // vectors
+          call.weights[place] = from_float<T>(factor * call.a[place]);
+        }
+      } else {
+        for (int64_t place = row.offset; place < end; ++place) {
+          call.weights[place] = from_float<T>(factor * parameter_of(call, place));
+        }
+      }
+      if (row.bias >= 0) call.biases[row.bias] = bias_of(call, row, factor);
     }
-    if (row.bias >= 0) call.biases[row.bias] = bias_of(call, row, factor);
   });
 }
 

@@ -24,14 +24,14 @@ struct WeightRow {
 // noise_end), sigma * N(0, 1), as AddNoise has it. For each row:
 //   factor = scale, or norm_weight / sqrt(norm_variance + epsilon), or 1
 //   weights[offset + i] = factor * p[offset + i], rounded to T
-//   biases[bias] = norm_bias - norm_mean * factor
+//   biases[bias] = norm_bias - norm_mean * factor, rounded to T
 // Rows must not overlap. A folded convolution is the convolution followed by batch norm with
 // running statistics: Jacob et al., "Quantization and training of neural networks" (CVPR 2018),
 // section 3.2.
 template <class T>
 struct MakeWeights {
   static constexpr const char* kName = "make_weights";
-  const float *a, *b;                  // parameters
+  const float *a, *b;                  // parameters; may be the same
   const float *buffers_a, *buffers_b;  // running statistics; null where no row has them
   double t;
   double sigma;
@@ -43,10 +43,10 @@ struct MakeWeights {
   int64_t row_count;
   int64_t size;  // elements in all rows
   T* weights;
-  float* biases;  // null where no row has one
+  T* biases;  // null where no row has one
   double flops() const { return 4.0 * static_cast<double>(size); }
   double bytes() const {
-    return (8.0 + sizeof(T)) * static_cast<double>(size) +
+    return ((a == b ? 4.0 : 8.0) + sizeof(T)) * static_cast<double>(size) +
            static_cast<double>(sizeof(WeightRow)) * static_cast<double>(row_count);
   }
 };
@@ -87,9 +87,10 @@ BASIN_HOST_DEVICE float factor_of(const MakeWeights<T>& call, const WeightRow& r
 
 // What a folded row adds.
 template <class T>
-BASIN_HOST_DEVICE float bias_of(const MakeWeights<T>& call, const WeightRow& row, float factor) {
+BASIN_HOST_DEVICE T bias_of(const MakeWeights<T>& call, const WeightRow& row, float factor) {
   const float mean = buffer_of(call, row.norm_mean);
-  return static_cast<float>(double(parameter_of(call, row.norm_bias)) - double(mean) * factor);
+  const double bias = double(parameter_of(call, row.norm_bias)) - double(mean) * factor;
+  return from_float<T>(static_cast<float>(bias));
 }
 
 namespace cpu {

@@ -53,7 +53,8 @@ Tensor FixupResNet::input_shift(size_t index) const {
 }
 
 Activation FixupResNet::forward_module(Tape& tape, size_t index, const Activation& input, Mode,
-                                       const Tensor& next_shift) {
+                                       const Tensor& next_shift,
+                                       const std::vector<FoldedConvolution>&) {
   if (index == 0) {
     Tensor h =
         conv2d(tape, input.value, conv1_, plan_.small_images ? 1 : 2, plan_.small_images ? 1 : 3);

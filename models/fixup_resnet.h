@@ -21,7 +21,8 @@ class FixupResNet final : public Network {
 
  protected:
   Activation forward_module(Tape& tape, size_t index, const Activation& input, Mode mode,
-                            const Tensor& next_shift) override;
+                            const Tensor& next_shift,
+                            const std::vector<FoldedConvolution>&) override;
   Tensor input_shift(size_t index) const override;
   Init init_of(const State::Entry& entry) const override;
 

@@ -12,24 +12,28 @@ namespace basin {
 Tensor Network::forward(Tape& tape, const Tensor& images, Mode mode, const Tap& tap) {
   BASIN_CHECK(images.shape().rank() == 4 && images.shape()[3] == 3,
               "a network takes images [N,H,W,3], got ", images.shape().text());
-  const size_t modules = state_.modules().size();
-  Activation activation{convert(tape, images, state_.dtype()), {}};
-  for (size_t i = 0; i < modules; ++i) {
-    // A tap wants a module's own output, without the shift of the one behind it.
-    const Tensor next = i + 1 < modules && !tap ? input_shift(i + 1) : Tensor();
-    activation = forward_module(tape, i, activation, mode, next);
-    if (tap) tap(state_.modules()[i], activation.value);
-  }
-  return activation.value;
+  return run_modules(tape, {images, {}}, mode, 0, state_.modules().size(), tap).value;
 }
 
 Activation Network::forward_range(Tape& tape, Activation input, Mode mode, size_t begin,
                                   size_t end) {
   BASIN_CHECK(begin <= end && end <= state_.modules().size(), "modules ", begin, "..", end, " of ",
               state_.modules().size());
+  return run_modules(tape, std::move(input), mode, begin, end, nullptr);
+}
+
+Activation Network::run_modules(Tape& tape, Activation input, Mode mode, size_t begin, size_t end,
+                                const Tap& tap) {
   input.value = convert(tape, input.value, state_.dtype());  // images; else nothing
+  std::vector<FoldedConvolution> folded;
+  if (folding_ && mode == Mode::kEvaluate && !tape.recording()) {
+    folded = folding_->make(tape, begin, end);
+  }
   for (size_t i = begin; i < end; ++i) {
-    input = forward_module(tape, i, input, mode, i + 1 < end ? input_shift(i + 1) : Tensor());
+    // A tap wants a module's own output, without the shift of the one behind it.
+    const Tensor next = i + 1 < end && !tap ? input_shift(i + 1) : Tensor();
+    input = forward_module(tape, i, input, mode, next, folded);
+    if (tap) tap(state_.modules()[i], input.value);
   }
   return input;
 }

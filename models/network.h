@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/folding.h"
 #include "engine/ops.h"
 #include "engine/state.h"
 
@@ -46,6 +47,8 @@ class Network {
   // Runs modules [begin, end) of state().modules(). Between calls the activation carries no shift,
   // so that it depends on the weights of modules before `end` alone and can be kept while later
   // ones change. However the modules are cut into ranges, the logits have the bits of forward().
+  // Evaluation without recording, in f32 or bf16, folds batch norms into the convolutions, anew in
+  // each call.
   Activation forward_range(Tape& tape, Activation input, Mode mode, size_t begin, size_t end);
 
   // Draws all parameters anew: a function of (seed, place of the parameter) alone; buffers to mean
@@ -63,8 +66,10 @@ class Network {
       : options_(std::move(options)), state_(dtype, stream) {}
 
   // Module `index` of state().modules(). `next_shift`: to be added to the output, empty: nothing.
+  // `folded`: what `folding_` made for this pass; none: batch norms are computed on their own.
   virtual Activation forward_module(Tape& tape, size_t index, const Activation& input, Mode mode,
-                                    const Tensor& next_shift) = 0;
+                                    const Tensor& next_shift,
+                                    const std::vector<FoldedConvolution>& folded) = 0;
   // The scalar that module `index` adds to its input, empty when none.
   virtual Tensor input_shift(size_t index) const = 0;
 
@@ -77,8 +82,11 @@ class Network {
 
   ModelOptions options_;
   State state_;
+  std::unique_ptr<Folding> folding_;  // null: there is nothing to fold
 
  private:
+  Activation run_modules(Tape& tape, Activation input, Mode mode, size_t begin, size_t end,
+                         const Tap& tap);
   void initialize_entries(uint64_t seed, const std::string* module);
 };
 

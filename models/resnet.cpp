@@ -13,6 +13,8 @@ ResNet::Unit ResNet::add_unit(const std::string& conv, const std::string& norm, 
   unit.norm.bias = state_.add_parameter(norm + ".bias", {out});
   unit.norm.running_mean = state_.add_buffer(norm + ".running_mean", {out});
   unit.norm.running_variance = state_.add_buffer(norm + ".running_var", {out});
+  unit.number = convolutions_.size();
+  convolutions_.push_back({conv + ".weight", norm});
   return unit;
 }
 
@@ -41,17 +43,26 @@ ResNet::ResNet(const ModelOptions& options, DType dtype, Stream& stream)
   state_.begin_module("fc");
   fc_weight_ = state_.add_parameter("fc.weight", {options.classes, plan_.features});
   fc_bias_ = state_.add_parameter("fc.bias", {options.classes});
+  if (dtype != DType::kF64) {
+    folding_ = std::make_unique<Folding>(state_, convolutions_, BatchNorm().epsilon);
+  }
 }
 
 Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& input, Mode mode,
-                                  const Tensor&) {
+                                  const Tensor&, const std::vector<FoldedConvolution>& folded) {
   auto unit = [&](const Tensor& x, const Unit& u, int64_t stride, const Tensor& residual,
                   bool relu) {
-    const Tensor h = conv2d(tape, x, u.conv, stride, u.conv.shape()[1] / 2);
+    const int64_t padding = u.conv.shape()[1] / 2;
+    if (!folded.empty()) {
+      const auto& [weight, bias] = folded[u.number];
+      return conv2d(tape, x, weight, stride, padding, {bias, residual, relu});
+    }
+    const Tensor h = conv2d(tape, x, u.conv, stride, padding);
     return batch_norm(tape, h, u.norm, mode, residual, relu);
   };
   if (index == 0) {
     if (plan_.small_images) return {unit(input.value, stem_, 1, {}, true), {}};
+    if (!folded.empty()) return {max_pool(tape, unit(input.value, stem_, 2, {}, true)), {}};
     const Tensor h = conv2d(tape, input.value, stem_.conv, 2, stem_.conv.shape()[1] / 2);
     return {batch_norm_max_pool(tape, h, stem_.norm, mode), {}};
   }
@@ -59,8 +70,12 @@ Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& in
     const Block& block = blocks_[index - 1];
     const int64_t stride = plan_.blocks[index - 1].stride;
     const Tensor& x = input.value;
-    const Tensor shortcut =
-        block.downsample.conv ? conv2d(tape, x, block.downsample.conv, stride, 0) : x;
+    const bool dual = block.downsample.conv && folded.empty();
+    Tensor shortcut = x;
+    if (block.downsample.conv) {
+      shortcut = dual ? conv2d(tape, x, block.downsample.conv, stride, 0)
+                      : unit(x, block.downsample, stride, {}, false);
+    }
     // The stride sits on the 3x3 convolution: the second of a bottleneck, the first of a basic
     // block.
     const size_t strided = plan_.bottleneck ? 1 : 0, last = block.units.size() - 1;
@@ -68,7 +83,7 @@ Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& in
     for (size_t i = 0; i < last; ++i) {
       h = unit(h, block.units[i], i == strided ? stride : 1, {}, true);
     }
-    if (!block.downsample.conv) return {unit(h, block.units[last], 1, shortcut, true), {}};
+    if (!dual) return {unit(h, block.units[last], 1, shortcut, true), {}};
     const Unit& end = block.units[last];
     h = conv2d(tape, h, end.conv, 1, end.conv.shape()[1] / 2);
     return {dual_batch_norm(tape, h, end.norm, shortcut, block.downsample.norm, mode), {}};

@@ -17,7 +17,8 @@ class ResNet final : public Network {
 
  protected:
   Activation forward_module(Tape& tape, size_t index, const Activation& input, Mode mode,
-                            const Tensor& next_shift) override;
+                            const Tensor& next_shift,
+                            const std::vector<FoldedConvolution>& folded) override;
   Tensor input_shift(size_t) const override { return {}; }
   Init init_of(const State::Entry& entry) const override;
 
@@ -25,6 +26,7 @@ class ResNet final : public Network {
   struct Unit {
     Tensor conv;
     BatchNorm norm;
+    size_t number = 0;  // among all
   };
   struct Block {
     std::vector<Unit> units;  // conv1/bn1, conv2/bn2 (, conv3/bn3)
@@ -34,6 +36,7 @@ class ResNet final : public Network {
                 int64_t in);
 
   ResNetPlan plan_;
+  std::vector<NormalisedConvolution> convolutions_;  // of all units, by number
   Unit stem_;
   std::vector<Block> blocks_;
   Tensor fc_weight_, fc_bias_;

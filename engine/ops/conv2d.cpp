@@ -18,7 +18,8 @@ void run_with_workspace(Call call, Tape& tape) {
 
 }  // namespace
 
-Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride, int64_t padding) {
+Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride, int64_t padding,
+              const Conv2dEpilogue& epilogue) {
   BASIN_CHECK(
       x.shape().rank() == 4 && weight.shape().rank() == 4 && x.shape()[3] == weight.shape()[3],
       "conv2d: x ", x.shape().text(), " (NHWC) does not fit weight ", weight.shape().text(),
@@ -27,9 +28,20 @@ Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride,
   const Conv2dShape shape{xs[0], xs[1], xs[2], xs[3], ws[0], ws[1], ws[2], stride, padding};
   BASIN_CHECK(xs[1] + 2 * padding >= ws[1] && xs[2] + 2 * padding >= ws[2], "conv2d: the kernel ",
               ws.text(), " is larger than the padded image ", xs.text());
+  const Shape ys{xs[0], shape.out_height(), shape.out_width(), ws[0]};
+  const auto& [bias, residual, relu] = epilogue;
+  if (bias) {
+    BASIN_CHECK(bias.shape() == Shape{ws[0]} && (!residual || residual.shape() == ys),
+                "conv2d: bias ", bias.shape().text(), " and residual ",
+                residual ? residual.shape().text() : "", " do not fit y ", ys.text());
+    BASIN_CHECK(!tape.will_record({x, weight, bias, residual}),
+                "conv2d: no gradient through bias, residual and ReLU; turn recording off");
+  }
+  BASIN_CHECK(bias || (!residual && !relu), "conv2d: a residual or a ReLU without a bias");
   return dispatch(x.dtype(), [&]<class T>() {
-    Tensor y = tape.empty({xs[0], shape.out_height(), shape.out_width(), ws[0]}, x.dtype());
-    run_with_workspace(Conv2dForward<T>{shape, x.data<T>(), weight.data<T>(), y.data<T>(), nullptr},
+    Tensor y = tape.empty(ys, x.dtype());
+    run_with_workspace(Conv2dForward<T>{shape, x.data<T>(), weight.data<T>(), y.data<T>(), nullptr,
+                                        bias.data_or_null<T>(), residual.data_or_null<T>(), relu},
                        tape);
     return tape.record(y, {x, weight}, [&tape, shape, x, weight](const Tensor& dy) {
       const GradientTarget dw = tape.gradient_target(weight);

@@ -93,17 +93,17 @@ TEST_CASE("elementwise calls on bfloat16") {
   for (int64_t size : kSizes) {
     if (too_large(size)) continue;
     Numbers a(size, 1), b(size, 2), y(size), added(size), accumulated(size, 3), with_bias(size);
-    Numbers factor(1, 4);
-    Guarded<float> bias = filled<float>(size, Values::kNormal, 5);
+    Numbers factor(1, 4), bias(size, 5);
     in_both_types([&]<class T>(T) {
       run_checked(
-          {&of<T>(a), &of<T>(b), &of<T>(factor), &bias},
+          {&of<T>(a), &of<T>(b), &of<T>(factor), &of<T>(bias)},
           {&of<T>(y), &of<T>(added), &of<T>(accumulated), &of<T>(with_bias)}, [&] {
             device::run(Fill<T>{of<T>(y).data(), from_float<T>(2.5f), size});
             device::run(Add<T>{of<T>(a).data(), of<T>(b).data(), of<T>(added).data(), size});
             device::run(Scale<T>{of<T>(a).data(), of<T>(factor).data(), of<T>(accumulated).data(),
                                  true, size});
-            device::run(AddBias<T>{of<T>(a).data(), bias.data(), of<T>(with_bias).data(), 1, size});
+            device::run(
+                AddBias<T>{of<T>(a).data(), of<T>(bias).data(), of<T>(with_bias).data(), 1, size});
           });
     });
     filled_values.results(y, 1);

@@ -399,3 +399,99 @@ TEST_CASE("conv2d backward-data on random numbers") {
 TEST_CASE("conv2d backward-weights on random numbers") {
   check_all<BackwardWeights>(false);
 }
+
+TEST_CASE("conv2d forward with bias, residual and ReLU") {
+  // Products of rows and of blocks of depth; odd channels; bands; Winograd by chunk and by panel.
+  const Conv2dShape shapes[] = {
+      {3, 1, 1, 17, 5, 1, 1, 1, 0},
+      {2, 7, 7, 33, 35, 1, 1, 1, 0},
+      {1, 2, 2, 280, 300, 1, 1, 1, 0},
+      {2, 7, 9, 32, 48, 1, 1, 2, 0},
+      {2, 9, 11, 5, 17, 3, 3, 2, 1},
+      {2, 16, 16, 32, 64, 3, 3, 2, 1},
+      {1, 8, 8, 17, 33, 3, 3, 1, 1},
+      {1, 5, 5, 40, 300, 3, 3, 2, 1},
+      {1, 15, 13, 3, 17, 7, 7, 2, 3},
+      {3, 11, 15, 48, 16, 3, 3, 1, 1},
+      {2, 32, 32, 16, 16, 3, 3, 1, 1},
+      {2, 14, 14, 64, 64, 3, 3, 1, 1},
+      kWidest,
+  };
+  double worst[2] = {};
+  uint32_t seed = 100;
+  for (const Conv2dShape& s : shapes) {
+    const std::string shape_name = name(s);
+    CAPTURE(shape_name);
+    const auto drawn = [&](int64_t size) {
+      basin::RandomStream random(++seed, basin::RandomPurpose::kNoise);
+      Guarded values(size);
+      for (int64_t i = 0; i < size; ++i) values.data()[i] = random.uniform(-1.0f, 1.0f);
+      return values;
+    };
+    const auto exact = [](const Guarded& from) {
+      return std::vector<double>(from.data(), from.data() + from.size());
+    };
+    const auto magnitudes = [](std::vector<double> values) {
+      for (double& value : values) value = std::abs(value);
+      return values;
+    };
+    Guarded x = drawn(s.x_size()), w = drawn(s.w_size()), bias = drawn(s.out_channels),
+            residual = drawn(s.y_size());
+    // As large as the sums, so that a ReLU cuts some because of them.
+    const float scale = std::sqrt(static_cast<float>(s.w_size() / s.out_channels));
+    for (int64_t i = 0; i < bias.size(); ++i) bias.data()[i] *= scale;
+    for (int64_t i = 0; i < residual.size(); ++i) residual.data()[i] *= scale;
+    const auto xs = exact(x), ws = exact(w), biases = exact(bias), residuals = exact(residual);
+    const auto abs_x = magnitudes(xs), abs_w = magnitudes(ws), abs_bias = magnitudes(biases),
+               abs_residual = magnitudes(residuals);
+    const bool winograd = basin::cpu::winograd_suits(s);
+    for (int options = 0; options < 4; ++options) {
+      const bool with_residual = options & 1, relu = options & 2;
+      basin::set_threads(2);
+      std::vector<double> want(s.y_size()), magnitude(s.y_size());
+      basin::cpu::conv2d_forward_naive(
+          Conv2dForward<double>{s, xs.data(), ws.data(), want.data(), nullptr, biases.data(),
+                                with_residual ? residuals.data() : nullptr, relu});
+      basin::cpu::conv2d_forward_naive(
+          Conv2dForward<double>{s, abs_x.data(), abs_w.data(), magnitude.data(), nullptr});
+      if (winograd) {
+        spread_over_tiles(magnitude, s.batch, s.out_height(), s.out_width(), s.out_channels);
+      }
+      Guarded first(s.y_size());
+      for (int threads = 1; threads <= 3; ++threads) {
+        basin::set_threads(threads);
+        Guarded y(s.y_size());
+        Conv2dForward<float> call{s,
+                                  x.data(),
+                                  w.data(),
+                                  y.data(),
+                                  nullptr,
+                                  bias.data(),
+                                  with_residual ? residual.data() : nullptr,
+                                  relu};
+        Guarded workspace((call.workspace_bytes() + 3) / 4);
+        call.workspace = workspace.data();
+        basin::cpu::run(call);
+        REQUIRE(y.intact());
+        REQUIRE(workspace.intact());
+        if (threads == 1) first = y;
+        CHECK(y == first);
+      }
+      int64_t wrong = 0, cut = 0;
+      for (int64_t i = 0; i < s.y_size(); ++i) {
+        const double terms =
+            magnitude[i] + abs_bias[i % s.out_channels] + (with_residual ? abs_residual[i] : 0);
+        const double tolerance = (winograd ? 16 : 8) * 0x1p-24 * terms;
+        const double error = std::abs(first.data()[i] - want[i]);
+        wrong += !(error <= tolerance);
+        cut += first.data()[i] == 0;
+        worst[winograd] = std::max(worst[winograd], error / tolerance);
+      }
+      CHECK_MESSAGE(wrong == 0, wrong, " wrong values, residual ", with_residual, ", relu ", relu);
+      CHECK((cut > 0) == relu);
+    }
+  }
+  basin::set_threads(1);
+  MESSAGE("worst error / tolerance: direct ", worst[0], ", Winograd ", worst[1]);
+  CHECK(std::min(worst[0], worst[1]) > 0.02);
+}

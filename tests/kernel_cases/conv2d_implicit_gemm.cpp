@@ -91,6 +91,24 @@ void check_shape(const Conv2dShape& s, Values values, Comparison& comparison) {
       });
   compare(y, y, false, want_y, comparison, "forward, " + name(s));
 
+  Guarded<T> bias = numbers(s.out_channels, 6);
+  Guarded<T> residual = numbers(s.batch % 2 == 1 ? s.y_size() : 0, 7);
+  const bool relu = s.height % 2 == 1;
+  run_checked({&x, &w, &bias, &residual}, {&y}, [&] {
+    device::run(ImplicitGemm<Conv2dForward<T>>{
+        {s, x.data(), w.data(), y.data(), nullptr, bias.data(), residual.or_null(), relu}});
+  });
+  Oracle want_z = want_y;
+  for (int64_t i = 0; i < s.y_size(); ++i) {
+    const double added = to_float(bias[i % s.out_channels]),
+                 more = residual.size() > 0 ? to_float(residual[i]) : 0;
+    double& value = want_z.values[static_cast<size_t>(i)];
+    value += added + more;
+    if (relu) value = std::max(value, 0.0);
+    want_z.magnitudes[static_cast<size_t>(i)] += std::abs(added) + std::abs(more);
+  }
+  compare(y, y, false, want_z, comparison, "forward with an epilogue, " + name(s));
+
   const bool accumulate = s.in_channels % 2 == 1;
   Guarded<T> dx = accumulate ? numbers(s.x_size(), 4) : Guarded<T>(s.x_size());
   const Guarded<T> dx_before = dx;

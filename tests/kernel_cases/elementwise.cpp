@@ -102,6 +102,35 @@ TEST_CASE("add_bias adds per column, in place too") {
   }
 }
 
+TEST_CASE("add_bias adds a residual, and cuts off below zero, in place too") {
+  for (const Columns& s : kMatrices) {
+    if (too_large(s.rows * s.columns)) continue;
+    const int64_t size = s.rows * s.columns;
+    Guarded<float> x = filled<float>(size, Values::kIntegers, 1),
+                   residual = filled<float>(size, Values::kIntegers, 3),
+                   bias = filled<float>(s.columns, Values::kIntegers, 2);
+    for (int options = 1; options < 4; ++options) {
+      const bool with_residual = options & 1, relu = options & 2;
+      Guarded<float> y(size), in_place = x;
+      run_checked({&x, &bias, &residual}, {&y, &in_place}, [&] {
+        AddBias<float> call{x.data(), bias.data(), y.data(),
+                            s.rows,   s.columns,   with_residual ? residual.data() : nullptr,
+                            relu};
+        device::run(call);
+        call.x = call.y = in_place.data();
+        device::run(call);
+      });
+      int64_t wrong = 0;
+      for (int64_t i = 0; i < size; ++i) {
+        const float sum = x[i] + bias[i % s.columns] + (with_residual ? residual[i] : 0);
+        wrong += y[i] != (relu ? std::max(sum, 0.0f) : sum);
+      }
+      CHECK(wrong == 0);
+      CHECK(same_bits(y.data(), in_place.data(), size));
+    }
+  }
+}
+
 TEST_CASE("column sums: exact on integers, within the tolerance on random numbers") {
   Comparison exact(true), rounded(false);
   for (const Columns& s : kMatrices) {

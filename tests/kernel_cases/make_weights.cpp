@@ -35,6 +35,7 @@ struct Network {
 struct Setting {
   double t, sigma;
   int64_t noise_begin, noise_end;
+  bool one_set = false;  // b is a
 };
 
 template <class T>
@@ -47,6 +48,7 @@ void check_weights(const Network& network, const Setting& setting, Values values
                  b = filled<float>(Network::kParameters, values, 2),
                  buffers_a = filled<float>(Network::kBuffers, values, 3),
                  buffers_b = filled<float>(Network::kBuffers, values, 4);
+  if (setting.one_set) b = a;
   for (int64_t i = 8; i < Network::kBuffers; ++i) {  // variances
     buffers_a[i] = buffers_b[i] = 3.5f;              // 1/sqrt(3.5 + 0.5) is exact
     if (values != Values::kIntegers) buffers_b[i] = 0.25f * static_cast<float>(i);
@@ -55,12 +57,12 @@ void check_weights(const Network& network, const Setting& setting, Values values
   std::copy(network.rows.begin(), network.rows.end(), rows.data());
   Guarded<T> weights(Network::kParameters);
   const Guarded<T> untouched = weights;
-  Guarded<float> biases(Network::kFilters);
+  Guarded<T> biases(Network::kFilters);
   run_checked({&a, &b, &buffers_a, &buffers_b, &rows}, {&weights, &biases}, [&] {
-    device::run(MakeWeights<T>{a.data(), b.data(), buffers_a.data(), buffers_b.data(), setting.t,
-                               setting.sigma, kSeed, kDraw, setting.noise_begin, setting.noise_end,
-                               kEpsilon, rows.data(), rows.size(), network.size(), weights.data(),
-                               biases.data()});
+    device::run(MakeWeights<T>{a.data(), setting.one_set ? a.data() : b.data(), buffers_a.data(),
+                               buffers_b.data(), setting.t, setting.sigma, kSeed, kDraw,
+                               setting.noise_begin, setting.noise_end, kEpsilon, rows.data(),
+                               rows.size(), network.size(), weights.data(), biases.data()});
   });
 
   // The value and the sum of the absolute values of its terms.
@@ -101,8 +103,10 @@ void check_weights(const Network& network, const Setting& setting, Values values
     if (row.bias < 0) continue;
     const Number norm_bias = parameter(row.norm_bias);
     const Number mean = on_line(buffers_a, buffers_b, row.norm_mean);
-    comparison.value(biases[row.bias], norm_bias.value - mean.value * factor.value,
-                     norm_bias.magnitude + mean.magnitude * factor.magnitude);
+    const double want = norm_bias.value - mean.value * factor.value;
+    double magnitude = norm_bias.magnitude + mean.magnitude * factor.magnitude;
+    if (std::is_same_v<T, Bf16>) magnitude += 0x1p13 * std::abs(want);
+    comparison.value(to_float(biases[row.bias]), want, magnitude);
   }
   int64_t touched = 0;
   for (int64_t i = 0; i < Network::kParameters; ++i) {
@@ -117,7 +121,9 @@ const Setting kSettings[] = {{0.25, 0, 0, 0},
                              {0, 0, 0, 0},
                              {1, 0, 0, 0},
                              {-0.5, 0.5, 0, Network::kParameters},
-                             {1.5, 0.125, 100, 450}};
+                             {1.5, 0.125, 100, 450},
+                             {0.25, 0, 0, 0, true},
+                             {0.25, 0.125, 100, 450, true}};
 
 }  // namespace
 

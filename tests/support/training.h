@@ -40,8 +40,10 @@ inline void randomise(Network& network, uint64_t seed) {
   for (const State::Entry& entry : network.state().entries()) {
     if (!entry.buffer) continue;
     RandomStream random(seed, RandomPurpose::kNoise, 66, static_cast<uint32_t>(entry.offset));
+    // Means of both signs: else ReLUs leave nothing of an image in evaluation.
+    const float least = entry.name.ends_with("running_mean") ? -0.5f : 0.5f;
     for (int64_t i = 0; i < entry.shape.elements(); ++i) {
-      entry.tensor.data<float>()[i] = random.uniform(0.5f, 1.5f);
+      entry.tensor.data<float>()[i] = random.uniform(least, least + 1);
     }
   }
 }
