@@ -28,9 +28,11 @@ __global__ void affine_relu_forward(AffineReluForward<T> call) {
   const float bias = value_or(call.bias, 0) - value_or(call.residual_shift, 0);
   const float shift = value_or(call.shift, 0);
   for_each_vector<kCount>(call.size, [&](int64_t first, int count) {
-    float z[kCount], residual[kCount] = {};
-    load(call.x + first, count, z);
-    if (call.residual) load(call.residual + first, count, residual);
+    const Words input = fetch(call.x + first, count);
+    const Words added = call.residual ? fetch(call.residual + first, count) : Words{};
+    float z[kCount], residual[kCount];
+    unpack<T>(input, z);
+    unpack<T>(added, residual);
     Pack<uint8_t, kCount> mask;
     for (int k = 0; k < kCount; ++k) {
       z[k] = scale * z[k] + bias;
@@ -53,11 +55,13 @@ __global__ void affine_relu_backward(AffineReluBackward<T> call) {
   CompensatedSum sum_dz, sum_dzx, sum_dy;
   for (int64_t first = begin + threadIdx.x * kCount; first < end; first += kThreads * kCount) {
     const int count = static_cast<int>(end - first < kCount ? end - first : kCount);
-    float dy[kCount], dz[kCount], x[kCount] = {};
+    const Words gradient = fetch(call.dy + first, count);
+    const Words input = call.dscale ? fetch(call.x + first, count) : Words{};
+    float dy[kCount], dz[kCount], x[kCount];
     Pack<uint8_t, kCount> mask{};
-    load(call.dy + first, count, dy);
     if (call.relu) load_bytes(call.mask + first, count, mask);
-    if (call.dscale) load(call.x + first, count, x);
+    unpack<T>(gradient, dy);
+    unpack<T>(input, x);
     for (int k = 0; k < kCount; ++k) {
       dz[k] = call.relu && mask.values[k] == 0 ? 0 : dy[k];
       sum_dz.add(dz[k]);

@@ -2,7 +2,8 @@
 //
 // A block is 8 threads along channels, each with a vector of 16 bytes, by 32 along rows: a tile of
 // 32 channels in float (64 in bfloat16), walked down the rows of a chunk. Chunks depend on the
-// shape alone.
+// shape alone; they are larger than the CPU's, so that a block has enough to read
+// (rows_of_chunk()).
 //
 // Statistics: the mean of a chunk, then the sum of squares around it (the chunk comes from cache
 // the second time), to `partials` in double; a second kernel merges the chunks of a channel by
@@ -31,17 +32,28 @@ __global__ void chunk_statistics(BatchNormStatistics<T> call) {
   constexpr int kCount = kVectorSize<T>;
   BASIN_SHARED(means, float[kTile<T>]);
   const Channels mine = my_channels<T>(call.channels, blockIdx.y);
-  const int64_t begin = blockIdx.x * call.chunk_rows();
-  const int64_t end = min(begin + call.chunk_rows(), call.rows);
+  const int64_t step = rows_of_chunk<T>(call), begin = blockIdx.x * step;
+  const int64_t end = min(begin + step, call.rows);
   const auto rows = static_cast<double>(end - begin);
   const unsigned thread = threadIdx.y * kAcross + threadIdx.x;
   const int64_t channel = int64_t{blockIdx.y} * kTile<T> + thread;
 
   CompensatedSum sums[kCount];
-  for (int64_t row = begin + threadIdx.y; row < end && mine.count > 0; row += kDown) {
-    float x[kCount];
-    load(call.x + row * call.channels + mine.first, mine.count, x);
-    for (int k = 0; k < kCount; ++k) sums[k].add(x[k]);
+  for (int64_t row = begin + threadIdx.y; row < end && mine.count > 0; row += kAtOnce * kDown) {
+    // All are asked for before the first is used: memory is far away.
+    Words words[kAtOnce] = {};
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      const int64_t at = row + i * kDown;
+      if (at < end) words[i] = fetch(call.x + at * call.channels + mine.first, mine.count);
+    }
+#pragma unroll
+    for (int i = 0; i < kAtOnce; ++i) {
+      if (row + i * kDown >= end) break;
+      float x[kCount];
+      unpack<T>(words[i], x);
+      for (int k = 0; k < kCount; ++k) sums[k].add(x[k]);
+    }
   }
   const double sum = sum_down<T>(sums);
   if (thread < kTile<T>) means[thread] = static_cast<float>(sum / rows);
@@ -77,7 +89,7 @@ template <class T>
 __global__ void merge_statistics(BatchNormStatistics<T> call) {
   BASIN_SHARED(merged, Moments[kMergeDown][kMergeAcross]);
   const int64_t channel = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;
-  const int64_t step = call.chunk_rows(), chunks = (call.rows + step - 1) / step;
+  const int64_t step = rows_of_chunk<T>(call), chunks = chunks_of<T>(call);
   Moments moments{0, 0, 0};
   if (channel < call.channels) {
     for (int64_t i = threadIdx.y; i < chunks; i += kMergeDown) {
@@ -102,9 +114,11 @@ __global__ void batch_norm_forward(BatchNormForward<T> call) {
   const Normalisation<kCount> normalisation(call, mine);
   for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
-    float x[kCount], residual[kCount] = {};
-    load(call.x + at, mine.count, x);
-    if (call.residual) load(call.residual + at, mine.count, residual);
+    const Words input = fetch(call.x + at, mine.count);
+    const Words added = call.residual ? fetch(call.residual + at, mine.count) : Words{};
+    float x[kCount], residual[kCount];
+    unpack<T>(input, x);
+    unpack<T>(added, residual);
     for (int k = 0; k < kCount; ++k) {
       const float z = normalisation.of(k, x[k]) + residual[k];
       x[k] = call.relu && !(z > 0) ? 0 : z;
@@ -122,8 +136,7 @@ __global__ void inverse_std(BatchNormInverseStd<T> call) {
 
 template <class T>
 void launch_call(const BatchNormStatistics<T>& call, StreamHandle stream) {
-  launch(chunk_statistics<T>, dim3(chunks_of(call), tiles<T>(call.channels)), dim3(kAcross, kDown),
-         0, stream, call);
+  launch(chunk_statistics<T>, chunk_grid<T>(call), dim3(kAcross, kDown), 0, stream, call);
   launch(merge_statistics<T>, merge_blocks(call.channels), dim3(kMergeAcross, kMergeDown), 0,
          stream, call);
 }
@@ -155,8 +168,8 @@ void launch_call(const BatchNormBackward<T>& call, StreamHandle stream) {
            call, plan);
     return;
   }
-  launch(chunk_gradients<T, PlainGradient>, dim3(chunks_of(call), tiles<T>(call.channels)),
-         dim3(kAcross, kDown), 0, stream, call, PlainGradient{});
+  launch(chunk_gradients<T, PlainGradient>, chunk_grid<T>(call), dim3(kAcross, kDown), 0, stream,
+         call, PlainGradient{});
   launch(sum_gradients<T>, merge_blocks(2 * call.channels), dim3(kMergeAcross, kMergeDown), 0,
          stream, call);
   if (!call.dx && !call.dresidual) return;

@@ -54,9 +54,14 @@ struct PooledGradient {
   const uint8_t* index;
   int64_t height, width, out_height, out_width;
 
-  template <int kCount>
-  __device__ void load(const BatchNormBackward<T>& call, int64_t row, const Channels& mine,
-                       float (&dz)[kCount]) const {
+  static constexpr int kCount = kVectorSize<T>;
+  struct Fetched {
+    float dz[kCount];
+  };
+  __device__ Fetched fetch(const BatchNormBackward<T>& call, int64_t row,
+                           const Channels& mine) const {
+    Fetched fetched;
+    auto& dz = fetched.dz;
     const int64_t n = row / (height * width), h = row / width % height, w = row % width;
     for (int k = 0; k < kCount; ++k) dz[k] = 0;
     // Windows p with 2p-1 <= h <= 2p+1.
@@ -66,11 +71,16 @@ struct PooledGradient {
         const auto place = static_cast<uint8_t>(3 * (h - 2 * p + 1) + (w - 2 * q + 1));
         float values[kCount];
         Pack<uint8_t, kCount> places;
-        basin::load(dy + from, mine.count, values);
+        load(dy + from, mine.count, values);
         load_bytes(index + from, mine.count, places);
         for (int k = 0; k < kCount; ++k) dz[k] += places.values[k] == place ? values[k] : 0;
       }
     }
+    return fetched;
+  }
+  __device__ void unpack(const BatchNormBackward<T>&, const Fetched& fetched,
+                         float (&dz)[kCount]) const {
+    for (int k = 0; k < kCount; ++k) dz[k] = fetched.dz[k];
   }
 };
 
@@ -86,9 +96,8 @@ void launch_call(const BatchNormMaxPoolBackward<T>& call, StreamHandle stream) {
   const BatchNormBackward<T> normalisation = call.normalisation();
   const PooledGradient<T> gradient{call.dy,    call.index,        call.height,
                                    call.width, call.out_height(), call.out_width()};
-  launch(chunk_gradients<T, PooledGradient<T>>,
-         dim3(chunks_of(normalisation), tiles<T>(call.channels)), dim3(kAcross, kDown), 0, stream,
-         normalisation, gradient);
+  launch(chunk_gradients<T, PooledGradient<T>>, chunk_grid<T>(normalisation), dim3(kAcross, kDown),
+         0, stream, normalisation, gradient);
   launch(sum_gradients<T>, merge_blocks(2 * call.channels), dim3(kMergeAcross, kMergeDown), 0,
          stream, normalisation);
   if (!call.dx) return;

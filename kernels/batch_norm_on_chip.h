@@ -66,11 +66,32 @@ struct Slice {
     if (mine.count == 0) return;
     for (int64_t row = threadIdx.x / across; row < rows; row += blockDim.x / across) body(row);
   }
+  // Calls ask(i, row) for the next kAtOnce of them, i from 0 on, and then use(i, row): what all ask
+  // memory for is on its way before the first is used.
+  template <class Ask, class Use>
+  __device__ void for_each_row(int64_t rows, const Ask& ask, const Use& use) const {
+    if (mine.count == 0) return;
+    const int64_t down = blockDim.x / across;
+    for (int64_t row = threadIdx.x / across; row < rows; row += kAtOnce * down) {
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+        if (row + i * down < rows) ask(i, row + i * down);
+      }
+#pragma unroll
+      for (int i = 0; i < kAtOnce; ++i) {
+        if (row + i * down < rows) use(i, row + i * down);
+      }
+    }
+  }
   // Whether it is the first of the threads with these channels, which writes what they have in
   // common.
-  __device__ bool is_first() const { return static_cast<int>(threadIdx.x) < across; }
+  __device__ bool is_first() const {
+    return static_cast<int>(threadIdx.x) < across;
+  }
   // Where the vector of a row is kept.
-  __device__ int64_t at(int64_t row) const { return (row * across + column) * kCount; }
+  __device__ int64_t at(int64_t row) const {
+    return (row * across + column) * kCount;
+  }
 
   // Sums over the rows of the block, of one value for each channel of the vector, to all threads
   // that have the vector. All threads must come.
@@ -105,12 +126,18 @@ __global__ void slice_forward(BatchNormTrainForward<T> call, int across) {
   const Channels mine = slice.mine;
 
   CompensatedSum sums[kCount], centred[kCount], squares[kCount];
-  slice.for_each_row(call.rows, [&](int64_t row) {
-    float x[kCount];
-    load(call.x + row * call.channels + mine.first, mine.count, x);
-    store(kept + slice.at(row), kCount, x);
-    for (int k = 0; k < kCount; ++k) sums[k].add(x[k]);
-  });
+  Words words[kAtOnce] = {};
+  slice.for_each_row(
+      call.rows,
+      [&](int i, int64_t row) {
+        words[i] = fetch(call.x + row * call.channels + mine.first, mine.count);
+      },
+      [&](int i, int64_t row) {
+        float x[kCount];
+        unpack<T>(words[i], x);
+        store(kept + slice.at(row), kCount, x);
+        for (int k = 0; k < kCount; ++k) sums[k].add(x[k]);
+      });
   double total[kCount];
   slice.sum(sums, total);
   float mean[kCount];
@@ -164,9 +191,12 @@ __global__ void slice_backward(BatchNormBackward<T> call, SlicePlan plan) {
   load(call.mean + mine.first, mine.count, mean);
   load(call.inverse_std + mine.first, mine.count, inverse_std);
   slice.for_each_row(call.rows, [&](int64_t row) {
+    const PlainGradient source;
+    const auto gradient = source.fetch(call, row, mine);
+    const Words input = fetch(call.x + row * call.channels + mine.first, mine.count);
     float dz[kCount], x[kCount];
-    PlainGradient().load(call, row, mine, dz);
-    load(call.x + row * call.channels + mine.first, mine.count, x);
+    source.unpack(call, gradient, dz);
+    unpack<T>(input, x);
     store(kept_dz + slice.at(row), kCount, dz);
     if (kept_x) store(kept_x + slice.at(row), kCount, x);
     for (int k = 0; k < kCount; ++k) {

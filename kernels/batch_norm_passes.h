@@ -10,6 +10,7 @@ namespace basin {
 
 constexpr int kAcross = 8, kDown = 32;  // threads of a block
 constexpr int kRowsPerThread = 8;       // of the elementwise kernels
+constexpr int kAtOnce = 4;              // rows that a thread of the statistics asks memory for
 
 template <class T>
 constexpr int kTile = kAcross* kVectorSize<T>;  // channels of a block
@@ -29,6 +30,23 @@ __device__ void for_each_row_in_reverse(int64_t rows, const Body& body) {
     if (row >= rows) return;
     body(row);
   }
+}
+
+// Rows of a chunk of `call`, a function of the shape: 16 for each thread, which makes the sums over
+// a block cheap beside the reading, or fewer where there would be less than 1024 blocks; at least
+// those of the call itself, whose partials have room for no more chunks.
+template <class T, class Call>
+BASIN_HOST_DEVICE int64_t rows_of_chunk(const Call& call) {
+  constexpr int64_t kMost = 16, kBlocks = 1024;
+  const int64_t across = (call.channels + kTile<T> - 1) / kTile<T>;
+  const int64_t per_thread = call.rows * across / (kBlocks * kDown);
+  const int64_t rows = kDown * (per_thread < 1 ? 1 : (per_thread < kMost ? per_thread : kMost));
+  return rows > call.chunk_rows() ? rows : call.chunk_rows();
+}
+template <class T, class Call>
+BASIN_HOST_DEVICE int64_t chunks_of(const Call& call) {
+  const int64_t step = rows_of_chunk<T>(call);
+  return (call.rows + step - 1) / step;
 }
 
 // The vector of channels of a thread in a tile; count 0: behind the last one.
@@ -124,7 +142,8 @@ struct InputGradient {
   template <class Input>
   __device__ void set(const Input& input, int64_t rows, int k, int64_t channel, double dz,
                       double dzx) {
-    const double mean_dz = dz / double(rows), mean_dzx = dzx / double(rows);
+    const double share = 1.0 / double(rows);  // one division for all channels
+    const double mean_dz = dz * share, mean_dzx = dzx * share;
     const double inverse_std = input.inverse_std[channel];
     const double factor = input.weight[channel] * inverse_std;
     mean[k] = input.mean[channel];
@@ -146,20 +165,29 @@ __device__ inline void put_gradient(float* out, bool accumulate, int64_t channel
 constexpr int kMergeAcross = 32, kMergeDown = 8;
 
 // Where the gradient dz behind the normalisation comes from is a type Source:
-// load(call, row, mine, dz) sets dz to that of a vector of channels of a row.
+// fetch(call, row, mine) asks memory for that of a vector of channels of a row, unpack(call,
+// fetched, dz) sets dz to it. Kernels fetch all that they need of a row before they unpack the
+// first.
 
 // dz is dy, where the ReLU let it through.
 struct PlainGradient {
-  template <class Call, int kCount>
-  __device__ void load(const Call& call, int64_t row, const Channels& mine,
-                       float (&dz)[kCount]) const {
+  struct Fetched {
+    Words dy, y;
+  };
+  template <template <class> class Call, class T>
+  __device__ Fetched fetch(const Call<T>& call, int64_t row, const Channels& mine) const {
     const int64_t at = row * call.channels + mine.first;
-    basin::load(call.dy + at, mine.count, dz);
-    if (call.relu) {
-      float y[kCount];
-      basin::load(call.y + at, mine.count, y);
-      for (int k = 0; k < kCount; ++k) dz[k] = y[k] > 0 ? dz[k] : 0;
-    }
+    return {basin::fetch(call.dy + at, mine.count),
+            call.relu ? basin::fetch(call.y + at, mine.count) : Words{}};
+  }
+  template <template <class> class Call, class T>
+  __device__ void unpack(const Call<T>& call, const Fetched& fetched,
+                         float (&dz)[kVectorSize<T>]) const {
+    basin::unpack<T>(fetched.dy, dz);
+    if (!call.relu) return;
+    float y[kVectorSize<T>];
+    basin::unpack<T>(fetched.y, y);
+    for (int k = 0; k < kVectorSize<T>; ++k) dz[k] = y[k] > 0 ? dz[k] : 0;
   }
 };
 
@@ -167,8 +195,8 @@ template <class T, class Source>
 __global__ void chunk_gradients(BatchNormBackward<T> call, Source source) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, blockIdx.y);
-  const int64_t begin = blockIdx.x * call.chunk_rows();
-  const int64_t end = min(begin + call.chunk_rows(), call.rows);
+  const int64_t step = rows_of_chunk<T>(call), begin = blockIdx.x * step;
+  const int64_t end = min(begin + step, call.rows);
   CompensatedSum sum_dz[kCount], sum_dzx[kCount];
   if (mine.count > 0) {
     float mean[kCount], inverse_std[kCount];
@@ -176,9 +204,11 @@ __global__ void chunk_gradients(BatchNormBackward<T> call, Source source) {
     load(call.inverse_std + mine.first, mine.count, inverse_std);
     for (int64_t row = begin + threadIdx.y; row < end; row += kDown) {
       const int64_t at = row * call.channels + mine.first;
+      const auto gradient = source.fetch(call, row, mine);
+      const Words input = fetch(call.x + at, mine.count);
       float dz[kCount], x[kCount];
-      source.load(call, row, mine, dz);
-      load(call.x + at, mine.count, x);
+      source.unpack(call, gradient, dz);
+      unpack<T>(input, x);
       for (int k = 0; k < kCount; ++k) {
         sum_dz[k].add(dz[k]);
         sum_dzx[k].add((x[k] - mean[k]) * inverse_std[k] * dz[k]);
@@ -198,8 +228,7 @@ __global__ void chunk_gradients(BatchNormBackward<T> call, Source source) {
 // The totals of dz and dz*xhat come behind the chunks in `partials`.
 template <class T>
 __device__ double* totals(const BatchNormBackward<T>& call) {
-  const int64_t step = call.chunk_rows();
-  return call.partials + (call.rows + step - 1) / step * 2 * call.channels;
+  return call.partials + chunks_of<T>(call) * 2 * call.channels;
 }
 
 // The sum over the chunks of column `index` of `partials` [chunks, columns], to the threads of the
@@ -219,9 +248,8 @@ __device__ inline double sum_chunks(const double* partials, int64_t chunks, int6
 
 template <class T>
 __global__ void sum_gradients(BatchNormBackward<T> call) {
-  const int64_t step = call.chunk_rows(), chunks = (call.rows + step - 1) / step;
   const int64_t index = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;  // of dz, then of dz*xhat
-  const double sum = sum_chunks(call.partials, chunks, 2 * call.channels, index);
+  const double sum = sum_chunks(call.partials, chunks_of<T>(call), 2 * call.channels, index);
   if (threadIdx.y != 0 || index >= 2 * call.channels) return;
   totals(call)[index] = sum;
   if (index < call.channels) {
@@ -246,11 +274,13 @@ __global__ void batch_norm_backward(BatchNormBackward<T> call, Source source) {
   }
   for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
+    const auto fetched = source.fetch(call, row, mine);
+    const Words input = call.dx ? fetch(call.x + at, mine.count) : Words{};
     float dz[kCount];
-    source.load(call, row, mine, dz);
+    source.unpack(call, fetched, dz);
     if (call.dx) {
       float x[kCount];
-      load(call.x + at, mine.count, x);
+      unpack<T>(input, x);
       for (int k = 0; k < kCount; ++k) x[k] = gradient.of(k, dz[k], x[k]);
       store_or_add(call.dx + at, mine.count, x, call.accumulate_dx);
     }
@@ -264,9 +294,10 @@ inline unsigned merge_blocks(int64_t columns) {
   return static_cast<unsigned>((columns + kMergeAcross - 1) / kMergeAcross);
 }
 
-template <class Call>
-unsigned chunks_of(const Call& call) {
-  return static_cast<unsigned>((call.rows + call.chunk_rows() - 1) / call.chunk_rows());
+// Blocks that make the sums of the chunks.
+template <class T, class Call>
+dim3 chunk_grid(const Call& call) {
+  return dim3(static_cast<unsigned>(chunks_of<T>(call)), tiles<T>(call.channels));
 }
 
 inline unsigned row_blocks(int64_t rows) {

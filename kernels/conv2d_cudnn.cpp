@@ -44,6 +44,8 @@ namespace {
 // begin with the best guess, and are often the same.
 constexpr size_t kTimedOfEachHeuristic = 10;
 constexpr int kTimedRuns = 5;
+// One that takes this many times as long as the fastest so far in its first run is not run again.
+constexpr double kHopeless = 3;
 // How much of the time of the direct route another may take at most.
 constexpr double kDetourAdvantage = 0.9;
 constexpr int64_t kAlignment = 16;  // bytes, of all tensors
@@ -496,7 +498,8 @@ std::vector<Choice> Cudnn::choices(const Problem& problem, Route route) {
   };
   ask(CUDNN_HEUR_MODE_A);
   ask(CUDNN_HEUR_MODE_B);
-  if (found.empty()) ask(CUDNN_HEUR_MODE_FALLBACK);
+  // Of float without TF32, the others name hardly any that may be used; this names the rest.
+  if (found.size() < kTimedOfEachHeuristic) ask(CUDNN_HEUR_MODE_FALLBACK);
   return found;
 }
 
@@ -665,12 +668,15 @@ std::optional<Choice> Cudnn::tune(const Problem& problem) {
   for (const auto& [choice, plan] : candidates) {
     double time = 0;
     try {
-      run(problem, plan, tensors, workspace.data);
-      synchronize(stream);
-      begin.record(stream);
-      for (int i = 0; i < kTimedRuns; ++i) run(problem, plan, tensors, workspace.data);
-      end.record(stream);
-      time = end.milliseconds_since(begin);
+      const auto time_of = [&](int runs) {
+        begin.record(stream);
+        for (int i = 0; i < runs; ++i) run(problem, plan, tensors, workspace.data);
+        end.record(stream);
+        return end.milliseconds_since(begin) / runs;
+      };
+      time_of(1);  // loads its code
+      if (best && time_of(1) > kHopeless * best_time) continue;
+      time = time_of(kTimedRuns);
     } catch (const Error& error) {  // cuDNN offers engines that it then cannot run
       failure = error.what();
       continue;

@@ -3,6 +3,7 @@
 //
 // BASIN_SHARED(name, type) is a variable in shared memory, as in BASIN_SHARED(tile, float[8][9]).
 // BASIN_DYNAMIC_SHARED(type, name) points to the shared memory that the launch asked for.
+// BASIN_COPY_16(to, from) copies 16 bytes between aligned addresses, in one access.
 // BASIN_DEVICE_CHECK(condition) stops the kernel where it is false.
 // launch(kernel, grid, block, shared_bytes, stream, arguments...) runs a kernel.
 // shared_memory_limit() is how much shared memory a block may have, in bytes.
@@ -27,6 +28,8 @@ struct SharedType {
 #define BASIN_DYNAMIC_SHARED(type, name)                                \
   extern __shared__ __align__(16) unsigned char basin_dynamic_shared[]; \
   type* const name = reinterpret_cast<type*>(basin_dynamic_shared)
+#define BASIN_COPY_16(to, from) \
+  (*reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from))
 #define BASIN_DEVICE_CHECK(condition) \
   do {                                \
     if (!(condition)) __trap();       \

@@ -23,9 +23,11 @@ __global__ void dual_batch_norm_forward(DualBatchNormForward<T> call) {
   const Normalisation<kCount> first(call.first, mine), second(call.second, mine);
   for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
+    const Words input = fetch(call.first.x + at, mine.count);
+    const Words second_input = fetch(call.second.x + at, mine.count);
     float x[kCount], second_x[kCount];
-    load(call.first.x + at, mine.count, x);
-    load(call.second.x + at, mine.count, second_x);
+    unpack<T>(input, x);
+    unpack<T>(second_input, second_x);
     for (int k = 0; k < kCount; ++k) {
       const float z = first.of(k, x[k]) + second.of(k, second_x[k]);
       x[k] = z > 0 ? z : 0;
@@ -38,8 +40,8 @@ template <class T>
 __global__ void dual_chunk_gradients(DualBatchNormBackward<T> call) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, blockIdx.y);
-  const int64_t begin = blockIdx.x * call.chunk_rows();
-  const int64_t end = min(begin + call.chunk_rows(), call.rows);
+  const int64_t step = rows_of_chunk<T>(call), begin = blockIdx.x * step;
+  const int64_t end = min(begin + step, call.rows);
   CompensatedSum sum_dz[kCount], sum_first[kCount], sum_second[kCount];
   if (mine.count > 0) {
     float mean[kCount], inverse_std[kCount], second_mean[kCount], second_inverse_std[kCount];
@@ -49,14 +51,18 @@ __global__ void dual_chunk_gradients(DualBatchNormBackward<T> call) {
     load(call.second.inverse_std + mine.first, mine.count, second_inverse_std);
     for (int64_t row = begin + threadIdx.y; row < end; row += kDown) {
       const int64_t at = row * call.channels + mine.first;
+      const PlainGradient source;
+      const auto gradient = source.fetch(call, row, mine);
+      const Words input = fetch(call.first.x + at, mine.count);
+      const Words second_input = fetch(call.second.x + at, mine.count);
       float dz[kCount], x[kCount];
-      PlainGradient().load(call, row, mine, dz);
-      load(call.first.x + at, mine.count, x);
+      source.unpack(call, gradient, dz);
+      unpack<T>(input, x);
       for (int k = 0; k < kCount; ++k) {
         sum_dz[k].add(dz[k]);
         sum_first[k].add((x[k] - mean[k]) * inverse_std[k] * dz[k]);
       }
-      load(call.second.x + at, mine.count, x);
+      unpack<T>(second_input, x);
       for (int k = 0; k < kCount; ++k) {
         sum_second[k].add((x[k] - second_mean[k]) * second_inverse_std[k] * dz[k]);
       }
@@ -74,13 +80,13 @@ __global__ void dual_chunk_gradients(DualBatchNormBackward<T> call) {
 // The totals come behind the chunks in `partials`.
 template <class T>
 __device__ double* totals(const DualBatchNormBackward<T>& call) {
-  return call.partials + call.chunks() * 3 * call.channels;
+  return call.partials + chunks_of<T>(call) * 3 * call.channels;
 }
 
 template <class T>
 __global__ void dual_sum_gradients(DualBatchNormBackward<T> call) {
   const int64_t index = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;
-  const double sum = sum_chunks(call.partials, call.chunks(), 3 * call.channels, index);
+  const double sum = sum_chunks(call.partials, chunks_of<T>(call), 3 * call.channels, index);
   if (threadIdx.y != 0 || index >= 3 * call.channels) return;
   totals(call)[index] = sum;
   const int64_t channel = index % call.channels;
@@ -119,15 +125,19 @@ __global__ void dual_batch_norm_backward(DualBatchNormBackward<T> call) {
                               second = input_gradient(call, call.second, 2, mine);
   for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
+    const PlainGradient source;
+    const auto gradient = source.fetch(call, row, mine);
+    const Words input = call.dfirst.dx ? fetch(call.first.x + at, mine.count) : Words{};
+    const Words second_input = call.dsecond.dx ? fetch(call.second.x + at, mine.count) : Words{};
     float dz[kCount], x[kCount];
-    PlainGradient().load(call, row, mine, dz);
+    source.unpack(call, gradient, dz);
     if (call.dfirst.dx) {
-      load(call.first.x + at, mine.count, x);
+      unpack<T>(input, x);
       for (int k = 0; k < kCount; ++k) x[k] = first.of(k, dz[k], x[k]);
       store_or_add(call.dfirst.dx + at, mine.count, x, call.dfirst.accumulate_dx);
     }
     if (call.dsecond.dx) {
-      load(call.second.x + at, mine.count, x);
+      unpack<T>(second_input, x);
       for (int k = 0; k < kCount; ++k) x[k] = second.of(k, dz[k], x[k]);
       store_or_add(call.dsecond.dx + at, mine.count, x, call.dsecond.accumulate_dx);
     }
@@ -142,8 +152,7 @@ void launch_call(const DualBatchNormForward<T>& call, StreamHandle stream) {
 
 template <class T>
 void launch_call(const DualBatchNormBackward<T>& call, StreamHandle stream) {
-  launch(dual_chunk_gradients<T>, dim3(chunks_of(call), tiles<T>(call.channels)),
-         dim3(kAcross, kDown), 0, stream, call);
+  launch(dual_chunk_gradients<T>, chunk_grid<T>(call), dim3(kAcross, kDown), 0, stream, call);
   launch(dual_sum_gradients<T>, merge_blocks(3 * call.channels), dim3(kMergeAcross, kMergeDown), 0,
          stream, call);
   if (!call.dfirst.dx && !call.dsecond.dx) return;

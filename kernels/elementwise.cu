@@ -30,9 +30,11 @@ template <class T>
 __global__ void add(Add<T> call) {
   constexpr int kCount = kVectorSize<T>;
   for_each_vector<kCount>(call.size, [&](int64_t first, int count) {
+    const Words first_words = fetch(call.a + first, count);
+    const Words second_words = fetch(call.b + first, count);
     float a[kCount], b[kCount];
-    load(call.a + first, count, a);
-    load(call.b + first, count, b);
+    unpack<T>(first_words, a);
+    unpack<T>(second_words, b);
     for (int k = 0; k < kCount; ++k) a[k] += b[k];
     store(call.y + first, count, a);
   });

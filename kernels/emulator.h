@@ -26,6 +26,7 @@
       #name, sizeof(__VA_ARGS__), alignof(__VA_ARGS__), {__FILE__, __LINE__}}; \
   auto& name = *static_cast<std::type_identity_t<__VA_ARGS__>*>(               \
       ::basin::emulator::shared_variable(name##_variable))
+#define BASIN_COPY_16(to, from) std::memcpy(to, from, 16)
 #define BASIN_DYNAMIC_SHARED(type, name) \
   type* const name = static_cast<type*>(::basin::emulator::dynamic_shared({__FILE__, __LINE__}))
 #define BASIN_DEVICE_CHECK(condition)                                                    \

@@ -35,6 +35,33 @@ __device__ void load(const T* x, int count, float (&values)[kCount]) {
   }
 }
 
+// A vector as it lies in memory, the rest 0; for kernels that load several before they use the
+// first. Whole registers: taking elements of 16 bits apart would wait for the load.
+struct alignas(16) Words {
+  uint32_t values[4];
+};
+template <class T>
+__device__ Words fetch(const T* x, int count) {
+  constexpr int kCount = kVectorSize<T>;
+  Words words;
+  if (is_whole<T, kCount>(x, count)) {
+    BASIN_COPY_16(&words, x);
+  } else {
+    Pack<T, kCount> pack;
+#pragma unroll
+    for (int k = 0; k < kCount; ++k) pack.values[k] = k < count ? x[k] : T{};
+    memcpy(&words, &pack, sizeof(words));
+  }
+  return words;
+}
+template <class T>
+__device__ void unpack(const Words& words, float (&values)[kVectorSize<T>]) {
+  Pack<T, kVectorSize<T>> pack;
+  memcpy(&pack, &words, sizeof(words));
+#pragma unroll
+  for (int k = 0; k < kVectorSize<T>; ++k) values[k] = to_float(pack.values[k]);
+}
+
 // x[0, count) = values[0, count), rounded to T.
 template <class T, int kCount>
 __device__ void store(T* x, int count, const float (&values)[kCount]) {

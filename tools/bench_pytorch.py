@@ -26,6 +26,8 @@ GPU: bf16 by autocast, tf32, or fp32; cudnn.benchmark=True; PyTorch's steps are 
 between them, without a synchronisation in each, after a warm-up of at least --warmup-seconds;
 memory is what PyTorch's allocator reserved, CUDA's context not counted.
 
+On a GPU, a second table says which of Basin's goals are met.
+
 The table gives the median, least and greatest step over all rounds and the ratio of a side's
 median to Basin's (above 1: Basin is faster). This file needs no package itself; the interpreters
 given by --python need torch (torchvision is not used). torch.compile came with torch 2.0.
@@ -49,6 +51,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 NETS = {"resnet20": (32, 10, 128, 128, 1024), "fixup_resnet20": (32, 10, 128, 128, 1024),
         "resnet18_32": (32, 10, 32, 512, 1024), "resnet50": (224, 1000, 16, 256, 512),
         "fixup_resnet50": (224, 1000, 16, 256, 512)}
+# What Basin is to reach on a GPU in bf16, with the batch sizes above: (net, mode, side, ratio of the
+# side's time to Basin's).
+GOALS = (("resnet50", "train", "channels_last", 1.35), ("resnet50", "train", "compile", 1.10),
+         ("fixup_resnet50", "train", "channels_last", 1.80), ("resnet50", "eval", "channels_last", 2.0))
 COMPILE_MODES = {"compile": None, "compile_max_autotune": "max-autotune"}
 SIDES = ("default", "channels_last", *COMPILE_MODES)
 DEFAULT_NETS = {"cpu": ("resnet20", "resnet18_32", "resnet50"),
@@ -163,8 +169,9 @@ def peak_memory_bytes():
 
 
 def child(net, size, batch, classes, mode, side, device, dtype, threads, warmup, warmup_seconds,
-          steps):
-    """Prints one JSON line in the form of `basin bench --json`."""
+          steps, seconds):
+    """Prints one JSON line in the form of `basin bench --json`. With 0 steps, as many are timed as
+    fit into `seconds`: 50 to 1000."""
     try:
         import torch
     except ImportError as error:
@@ -213,6 +220,12 @@ def child(net, size, batch, classes, mode, side, device, dtype, threads, warmup,
         done += 1
         if cuda:  # else the queue would run ahead of the clock
             torch.cuda.synchronize()
+    if not steps:
+        start = time.perf_counter()
+        for _ in range(3):
+            step()
+        torch.cuda.synchronize()
+        steps = step_count(cuda, seconds, (time.perf_counter() - start) / 3)
     wall, cpu = [], []
     if cuda:
         marks = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
@@ -236,6 +249,11 @@ def child(net, size, batch, classes, mode, side, device, dtype, threads, warmup,
 
 # --------------------------------------------------------------- the driver
 
+def step_count(cuda, seconds, step_seconds):
+    least, most = (50, 1000) if cuda else (3, 200)
+    return max(least, min(most, round(seconds / step_seconds)))
+
+
 def load():
     return os.getloadavg()[0]
 
@@ -243,8 +261,8 @@ def load():
 def run(command, environment):
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     if result.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, command))} ended with {result.returncode}:\n"
-                         f"{result.stderr[-2000:]}")
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with {result.returncode}:\n"
+                           f"{result.stderr[-2000:]}")
     return json.loads(result.stdout)
 
 
@@ -270,7 +288,7 @@ def sides(arguments):
                 return [python, __file__, "--child", json.dumps(
                     [net, size, batch_size(arguments, net, mode), classes, mode, side,
                      arguments.device, arguments.precision, threads, arguments.warmup,
-                     warmup_seconds, steps])]
+                     warmup_seconds, steps, arguments.seconds])]
             yield python, side, command
     if arguments.basin:
         def ours(net, mode, threads, warmup_seconds, step_seconds, steps):
@@ -335,6 +353,27 @@ def table(rows):
              milliseconds(row["cpu_seconds"]),
              f"{memory / 2**20:.0f}" if memory else "–", *ratios]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def goals_table(rows):
+    """Which of GOALS the rows meet; '' where they say nothing of any."""
+    lines = []
+    for net, mode, side, goal in GOALS:
+        def find(suffix):
+            return next((row for row in rows if row["device"] == "cuda" and row["step_seconds"]
+                         and (row["net"], row["mode"], row["precision"]) == (net, mode, "bf16")
+                         and row["side"].split()[-1] == suffix
+                         and row["batch"] == NETS[net][3 if mode == "train" else 4]), None)
+        ours, theirs = find("basin"), find(side)
+        if ours and theirs:
+            ratio = (statistics.median(theirs["step_seconds"])
+                     / statistics.median(ours["step_seconds"]))
+            lines.append(f"| {net} | {mode} | {ours['batch']} | {theirs['side']} | {goal:.2f} | "
+                         f"{ratio:.2f} | {'met' if ratio >= goal else 'NOT MET'} |")
+    if not lines:
+        return ""
+    return "\n".join(["| net | mode | batch | beside | goal: times as fast | measured | |",
+                      "| --- | --- | --- | --- | --- | --- | --- |", *lines]) + "\n"
 
 
 def positive(kind):
@@ -404,7 +443,22 @@ def main():
     about = {"date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
              "cpu": processor(), "cpus": len(os.sched_getaffinity(0)), "gpu_before": gpu_state(),
              "system": platform.platform(), "load_before": load(), "versions": {}}
-    rows = []
+    rows, failures = [], []
+
+    def report():
+        about["load_after"], about["gpu_after"] = load(), gpu_state()
+        where = (f"GPU before: {about['gpu_before']}; after: {about['gpu_after']}" if cuda else
+                 f"load average {about['load_before']:.1f} before, {about['load_after']:.1f} after")
+        text = (f"{about['date']}, {about['cpu']}, {about['cpus']} CPUs, {where}, "
+                f"{arguments.rounds} rounds taking turns.\n\n" + table(rows))
+        goals = goals_table(rows)
+        text += "\n" + goals if goals else ""
+        if arguments.output:
+            arguments.output.write_text(text)
+            arguments.output.with_suffix(".json").write_text(
+                json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+        return text
+
     for net, mode, threads in itertools.product(
             arguments.net or DEFAULT_NETS[arguments.device], arguments.mode or ("train", "eval"),
             [0] if cuda else arguments.threads or (1, 2)):
@@ -414,47 +468,53 @@ def main():
             environment |= {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "passive"}
         group = []
         for label, side, command in sides(arguments):
-            first = run(command(net, mode, threads, 0, 0, 1), environment)  # how long is a step?
-            step_seconds = first["step_seconds"][-1]
-            least, most = (50, 1000) if cuda else (3, 200)
-            steps = max(least, min(most, round(arguments.seconds / step_seconds)))
-            version = first.get("version", "")
-            about["versions"][label] = version or about["versions"].get(label, "")
             row = {"net": net, "mode": mode, "threads": threads, "device": arguments.device,
-                   "precision": arguments.precision,
-                   "side": side if side == "basin" else f"torch {version} {side}",
-                   "batch": batch_size(arguments, net, mode), "steps_per_round": steps,
+                   "precision": arguments.precision, "side": side,
+                   "batch": batch_size(arguments, net, mode), "steps_per_round": 0,
                    "step_seconds": [], "not_captured": [], "cpu_seconds": [],
                    "peak_memory_bytes": 0,
                    "device_memory_bytes": 0, "load": []}
-            group.append((row, command(net, mode, threads, arguments.warmup_seconds, step_seconds,
-                                       steps)))
+            step_seconds = steps = 0
+            # How long is a step? On a GPU PyTorch's process finds out itself: its start takes long.
+            if side == "basin" or not cuda:
+                try:
+                    first = run(command(net, mode, threads, 0, 0, 1), environment)
+                except RuntimeError as error:
+                    failures.append(str(error))
+                    continue
+                step_seconds = first["step_seconds"][-1]
+                steps = step_count(cuda, arguments.seconds, step_seconds)
+            group.append((row, label, command(net, mode, threads, arguments.warmup_seconds,
+                                              step_seconds, steps)))
         for _ in range(arguments.rounds):
-            for row, command in group:
+            for row, label, command in group:
                 row["load"].append(load())
-                result = run(command, environment)
+                try:
+                    result = run(command, environment)
+                except RuntimeError as error:
+                    failures.append(str(error))
+                    continue
                 captured = result.get("captured_step_seconds")
                 row["step_seconds"] += captured or result["step_seconds"]
                 row["not_captured"] += result["step_seconds"] if captured else []
                 row["cpu_seconds"] += [] if captured else result.get("cpu_seconds", [])
+                row["steps_per_round"] = len(result["step_seconds"])
+                version = result.get("version", "")
+                about["versions"][label] = version or about["versions"].get(label, "")
+                if version and not row["side"].startswith("torch"):
+                    row["side"] = f"torch {version} {row['side']}"
                 for key in ("peak_memory_bytes", "device_memory_bytes"):
                     row[key] = max(row[key], result.get(key, 0))
-        group_rows = [row for row, _ in group]
+        group_rows = [row for row, _, _ in group if row["step_seconds"]]
         group_rows += [{**row, "side": row["side"] + ", not captured",
                         "step_seconds": row["not_captured"]}
                        for row in group_rows if row["not_captured"]]
         rows += group_rows
         print(table(group_rows), file=sys.stderr, flush=True)  # not lost when interrupted
-    about["load_after"], about["gpu_after"] = load(), gpu_state()
-    where = (f"GPU before: {about['gpu_before']}; after: {about['gpu_after']}" if cuda else
-             f"load average {about['load_before']:.1f} before, {about['load_after']:.1f} after")
-    text = (f"{about['date']}, {about['cpu']}, {about['cpus']} CPUs, {where}, "
-            f"{arguments.rounds} rounds taking turns.\n\n" + table(rows))
-    print(text)
-    if arguments.output:
-        arguments.output.write_text(text)
-        arguments.output.with_suffix(".json").write_text(
-            json.dumps({"about": about, "rows": rows}, indent=1) + "\n")
+        report()
+    print(report())
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 if __name__ == "__main__":
