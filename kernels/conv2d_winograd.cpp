@@ -7,8 +7,6 @@
 // Every sum has an order fixed by the shape, whatever the number of threads.
 #include "kernels/conv2d_winograd.h"
 
-#include <limits>
-
 #include "kernels/elementwise.h"
 #include "kernels/micro_kernel.h"
 #include "kernels/workspace.h"
@@ -407,12 +405,10 @@ void run_winograd(const Conv2dForward<float>& call) {
     }
     return;
   }
-  const float least = call.relu ? 0 : -std::numeric_limits<float>::infinity();
   convolve(plan, call.x, transform_panel, call.y,
-           [bias = call.bias, least](FloatVector value, int64_t, int64_t channel) {
-             const FloatVector all = FloatVector{} + least;
+           [bias = call.bias, relu = call.relu](FloatVector value, int64_t, int64_t channel) {
              value += load(bias + channel);
-             return value > all ? value : all;
+             return relu ? (value > 0 ? value : FloatVector{}) : value;
            });
 }
 
