@@ -107,7 +107,7 @@ __global__ void add_gram_chunks(Gram<T> call) {
 }
 
 // The largest of the threads' values, none below 0, to all of them; NaN does not count. All threads
-// of a block of kThreads must come.
+// of a block of kThreads must come, and to another barrier before they come again.
 __device__ double block_max(double value) {
   BASIN_SHARED(partials, double[kThreads / 32]);
 #pragma unroll
@@ -117,7 +117,6 @@ __device__ double block_max(double value) {
   if (threadIdx.x % 32 == 0) partials[threadIdx.x / 32] = value;
   __syncthreads();
   for (int warp = 0; warp < kThreads / 32; ++warp) value = max(value, partials[warp]);
-  __syncthreads();  // before the next call writes
   return value;
 }
 
