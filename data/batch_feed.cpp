@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <numeric>
 
-#include "kernels/augment.h"
-#include "kernels/parallel.h"
-#include "kernels/run.h"
+#include "kernels/augment/call.h"
+#include "kernels/base/parallel.h"
+#include "kernels/device/run.h"
 
 namespace basin::data {
 namespace {

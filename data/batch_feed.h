@@ -6,8 +6,8 @@
 #include "data/loader.h"
 #include "data/resident_images.h"
 #include "engine/tensor.h"
-#include "kernels/stream.h"
-#include "kernels/upload_buffer.h"
+#include "kernels/device/stream.h"
+#include "kernels/device/upload.h"
 
 namespace basin::data {
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <vector>
 
-#include "data/image.h"
-#include "data/sources.h"
-#include "kernels/check.h"
+#include "data/image/image.h"
+#include "data/sources/sources.h"
+#include "kernels/base/check.h"
 
 namespace basin::data {
 

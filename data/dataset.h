@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "data/image.h"
-#include "kernels/random.h"
+#include "data/image/image.h"
+#include "kernels/base/random.h"
 
 namespace basin::data {
 
@@ -102,7 +102,8 @@ struct DataSplits {
 };
 
 // Loads all splits. Throws Error naming the file, what it holds, what was expected, and the
-// remedy. Rendered sets use all threads of kernels/parallel.h; the result does not depend on them.
+// remedy. Rendered sets use all threads of kernels/base/parallel.h; the result does not depend on
+// them.
 DataSplits load_data(const DataOptions& options);
 
 }  // namespace basin::data

@@ -9,7 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::data {
 

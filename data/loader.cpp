@@ -13,8 +13,8 @@
 #include "data/mixup.h"
 #include "data/shuffle.h"
 #include "data/views.h"
-#include "kernels/check.h"
-#include "kernels/random.h"
+#include "kernels/base/check.h"
+#include "kernels/base/random.h"
 
 namespace basin::data {
 

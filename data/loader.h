@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "kernels/augment.h"
+#include "kernels/augment/call.h"
 
 namespace basin::data {
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "data/loader.h"
-#include "kernels/device_memory.h"
-#include "kernels/parallel.h"
-#include "kernels/upload_buffer.h"
+#include "kernels/base/parallel.h"
+#include "kernels/device/memory.h"
+#include "kernels/device/upload.h"
 
 namespace basin::data {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "data/dataset.h"
 #include "engine/tensor.h"
-#include "kernels/stream.h"
+#include "kernels/device/stream.h"
 
 namespace basin::data {
 

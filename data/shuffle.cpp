@@ -5,7 +5,7 @@
 #include <random>
 #include <utility>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::data {
 

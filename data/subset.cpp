@@ -1,7 +1,7 @@
 // A part of a data set, read through to the whole.
 #include "data/subset.h"
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::data {
 namespace {

@@ -1,11 +1,11 @@
-// What the rows of a batch show of stored images, for the call kernels/augment.h, from the random
-// numbers by which data sets augment: the batches are then those of the loader, to the bit.
+// What the rows of a batch show of stored images, for the call kernels/augment/call.h, from the
+// random numbers by which data sets augment: the batches are then those of the loader, to the bit.
 #pragma once
 
 #include <cstdint>
 
-#include "data/image.h"
-#include "kernels/augment.h"
+#include "data/image/image.h"
+#include "kernels/augment/call.h"
 
 namespace basin::data {
 

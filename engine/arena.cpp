@@ -7,8 +7,8 @@
 #include <limits>
 #include <utility>
 
-#include "kernels/check.h"
-#include "kernels/device_memory.h"
+#include "kernels/base/check.h"
+#include "kernels/device/memory.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>

@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "kernels/stream.h"
+#include "kernels/device/stream.h"
 
 namespace basin {
 

@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin {
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "engine/arena.h"
-#include "kernels/stream.h"
+#include "kernels/device/stream.h"
 
 namespace basin {
 

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin {
 namespace {

@@ -1,8 +1,8 @@
 // The table of rows to fold, and the call on some of them.
 #include "engine/folding.h"
 
-#include "kernels/make_weights.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
+#include "kernels/make_weights/call.h"
 
 namespace basin {
 

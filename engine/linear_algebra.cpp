@@ -4,10 +4,10 @@
 #include <algorithm>
 
 #include "engine/transfer.h"
-#include "kernels/elementwise.h"
-#include "kernels/gemm.h"
-#include "kernels/hsic.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
+#include "kernels/gemm/call.h"
+#include "kernels/hsic/call.h"
 
 namespace basin {
 namespace {

@@ -11,7 +11,7 @@ namespace basin {
 
 // Inner products between the images of a batch: x [N, ...], the other dimensions taken as one,
 // of which the mean over the images is subtracted first. [N, N] f64, in memory of the tape's
-// device. Products in float, their sums as kernels/hsic.h says.
+// device. Products in float, their sums as kernels/hsic/call.h says.
 Tensor image_gram(Tape& tape, const Tensor& x);
 
 // Inner products between the channels of x [..., C] f32, each channel the vector of its values at

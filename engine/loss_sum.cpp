@@ -1,7 +1,7 @@
 // Sums of losses in device memory.
 #include "engine/loss_sum.h"
 
-#include "kernels/run.h"
+#include "kernels/device/run.h"
 
 namespace basin {
 

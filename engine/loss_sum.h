@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "engine/tensor.h"
-#include "kernels/loss.h"
-#include "kernels/stream.h"
+#include "kernels/device/stream.h"
+#include "kernels/loss/call.h"
 
 namespace basin {
 

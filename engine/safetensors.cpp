@@ -19,7 +19,7 @@
 #include <tuple>
 
 #include "engine/files.h"
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin {
 namespace {

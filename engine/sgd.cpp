@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "kernels/run.h"
+#include "kernels/device/run.h"
 
 namespace basin {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/state.h"
-#include "kernels/sgd.h"
+#include "kernels/sgd/call.h"
 
 namespace basin {
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/convert.h"
-#include "kernels/elementwise.h"
-#include "kernels/run.h"
+#include "kernels/convert/call.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
 
 namespace basin {
 namespace {

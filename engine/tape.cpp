@@ -1,8 +1,8 @@
 // Recording and walking the tape.
 #include "engine/tape.h"
 
-#include "kernels/elementwise.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
 
 namespace basin {
 

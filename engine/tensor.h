@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "engine/arena.h"
-#include "kernels/bf16.h"
-#include "kernels/check.h"
+#include "kernels/base/bf16.h"
+#include "kernels/base/check.h"
 
 namespace basin {
 
@@ -19,7 +19,7 @@ enum class DType { kF32, kF64, kBF16, kU8, kI32 };
 int64_t size_of(DType dtype);
 const char* name_of(DType dtype);
 // The type of parameters, statistics and scalars where activations are of `dtype`, as
-// ParameterType of kernels/types.h: f32 for bf16, else the same.
+// ParameterType of kernels/base/types.h: f32 for bf16, else the same.
 constexpr DType parameter_dtype(DType dtype) {
   return dtype == DType::kBF16 ? DType::kF32 : dtype;
 }

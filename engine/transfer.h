@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "engine/tensor.h"
-#include "kernels/stream.h"
+#include "kernels/device/stream.h"
 
 namespace basin {
 

@@ -1,6 +1,6 @@
 # Finds the headers and libraries of cuDNN 9 and cuBLASLt: in CUDNN_ROOT, beside nvcc, where Debian's
 # and Ubuntu's packages put them, in the wheels of a Python. Nothing is linked: the program loads the
-# libraries when the CUDA device is used (kernels/shared_library.h), so that it runs without them, too.
+# libraries when the CUDA device is used (kernels/device/shared_library.h), so that it runs without them, too.
 #
 # Sets CUDNN_INCLUDE_DIR, CUDNN_LIBRARY, CUBLASLT_INCLUDE_DIR, CUBLASLT_LIBRARY; stops when one is missing.
 set(CUDNN_ROOT "$ENV{CUDNN_ROOT}" CACHE PATH "Folder of cuDNN, with include/ and lib/ in it; empty: search")

@@ -2,7 +2,7 @@
 #include "models/network.h"
 
 #include "engine/transfer.h"
-#include "kernels/random.h"
+#include "kernels/base/random.h"
 #include "models/fixup_resnet.h"
 #include "models/resnet.h"
 #include "models/resnet_plan.h"

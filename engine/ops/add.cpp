@@ -1,7 +1,7 @@
 // Elementwise sum of two tensors.
 #include "engine/ops.h"
-#include "kernels/elementwise.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
 
 namespace basin {
 

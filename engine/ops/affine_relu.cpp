@@ -1,8 +1,8 @@
 // Fixup's scalars around a ReLU.
-#include "kernels/affine_relu.h"
+#include "kernels/affine_relu/call.h"
 
 #include "engine/ops.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
 
 namespace basin {
 

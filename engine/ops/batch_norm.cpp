@@ -1,11 +1,11 @@
 // Batch normalisation with what follows it: the residual addition and ReLU, the sum with a second
 // one, or ReLU and max pooling.
-#include "kernels/batch_norm.h"
+#include "kernels/batch_norm/call.h"
 
 #include "engine/ops.h"
-#include "kernels/batch_norm_max_pool.h"
-#include "kernels/dual_batch_norm.h"
-#include "kernels/run.h"
+#include "kernels/batch_norm_max_pool/call.h"
+#include "kernels/device/run.h"
+#include "kernels/dual_batch_norm/call.h"
 
 namespace basin {
 namespace {

@@ -1,8 +1,8 @@
 // 2-D convolution and its two gradients.
-#include "kernels/conv2d.h"
+#include "kernels/conv2d/call.h"
 
 #include "engine/ops.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
 
 namespace basin {
 namespace {

@@ -1,8 +1,8 @@
 // Conversion between element types.
-#include "kernels/convert.h"
+#include "kernels/convert/call.h"
 
 #include "engine/ops.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
 
 namespace basin {
 namespace {

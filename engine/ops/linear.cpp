@@ -1,9 +1,9 @@
 // The linear layer.
 #include "engine/ops.h"
-#include "kernels/elementwise.h"
-#include "kernels/gemm.h"
-#include "kernels/run.h"
-#include "kernels/types.h"
+#include "kernels/base/types.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
+#include "kernels/gemm/call.h"
 
 namespace basin {
 

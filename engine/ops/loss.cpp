@@ -1,10 +1,10 @@
 // The losses. Forward of a loss already computes the gradient for a
 // loss gradient of 1; backward scales it.
-#include "kernels/loss.h"
+#include "kernels/loss/call.h"
 
 #include "engine/ops.h"
-#include "kernels/elementwise.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
 
 namespace basin {
 namespace {

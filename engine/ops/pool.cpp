@@ -1,8 +1,8 @@
 // Max pooling and global average pooling.
-#include "kernels/pool.h"
+#include "kernels/pool/call.h"
 
 #include "engine/ops.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
 
 namespace basin {
 

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "experiments/report/statistics.h"
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::report {
 namespace {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "experiments/report/statistics.h"
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::report {
 namespace {

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "experiments/report/svg.h"
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::report {
 namespace {

@@ -1,5 +1,5 @@
 // The page of a results folder: its head, the sections of the experiments, and what was run.
-#include "experiments/report.h"
+#include "experiments/report/report.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "experiments/report/page.h"
 #include "experiments/report/results.h"
 #include "experiments/report/sections.h"
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::report {
 namespace {

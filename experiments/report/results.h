@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "experiments/csv.h"
+#include "experiments/program/csv.h"
 #include "experiments/report/claims.h"
 
 namespace basin::report {

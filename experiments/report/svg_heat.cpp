@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "experiments/report/svg_canvas.h"
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::report {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "experiments/report/svg_canvas.h"
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 
 namespace basin::report {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "kernels/emulator/sanitizers.h"
 
 #ifndef BASIN_EMULATOR_UCONTEXT

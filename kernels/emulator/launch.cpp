@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "kernels/emulator/block.h"
 
 namespace basin::emulator {

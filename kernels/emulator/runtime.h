@@ -1,4 +1,4 @@
-// What kernels/emulator.h calls: the functions behind CUDA's built-in ones.
+// What kernels/emulator/emulator.h calls: the functions behind CUDA's built-in ones.
 #pragma once
 
 #include <cstddef>

@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "kernels/emulator/sanitizers.h"
 
 namespace basin::emulator {

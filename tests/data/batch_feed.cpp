@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "data/subset.h"
-#include "kernels/device_memory.h"
+#include "kernels/device/memory.h"
 #include "tests/data/fixtures.h"
 
 using namespace basin;

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "data/sources.h"
-#include "kernels/check.h"
+#include "data/sources/sources.h"
+#include "kernels/base/check.h"
 
 namespace basin::data {
 

@@ -7,6 +7,7 @@
 #include "data/loader.h"
 #include "data/mixup.h"
 #include "data/shuffle.h"
+#include "kernels/device/declarations.h"
 #include "tests/data/fixtures.h"
 
 using namespace basin;

@@ -7,7 +7,7 @@
 #include <map>
 #include <vector>
 
-#include "kernels/random.h"
+#include "kernels/base/random.h"
 #include "tests/support/errors.h"
 #include "tests/support/training.h"
 

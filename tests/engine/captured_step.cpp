@@ -7,8 +7,8 @@
 #include <functional>
 #include <string>
 
-#include "kernels/elementwise.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
 #include "tests/support/device_training.h"
 #include "tests/support/errors.h"
 

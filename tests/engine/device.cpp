@@ -10,8 +10,9 @@
 
 #include "engine/linear_algebra.h"
 #include "engine/transfer.h"
-#include "kernels/elementwise.h"
-#include "kernels/run.h"
+#include "kernels/device/run.h"
+#include "kernels/elementwise/call.h"
+#include "kernels/emulator/options.h"
 #include "tests/support/device_training.h"
 #include "tests/support/errors.h"
 
@@ -28,7 +29,10 @@ TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
   for (const DeviceCase& network : kDeviceCases) {
     CAPTURE(std::string(network.name));
     const DeviceRun cpu = run_on_device(network, Device::kCpu);
+    const int64_t launches = emulator::statistics().launches;
     const DeviceRun emulated = run_on_device(network, Device::kEmulated);
+    // The bits cannot prove emulation: on some processors the CPU's calls sum in the same order.
+    CHECK(emulator::statistics().launches > launches);
     // The devices differ in the order of sums, a few roundings of 2^-24 for each of an op's
     // results. How far that may carry, the network itself says: by as much as its losses move when
     // every weight moves by sixteen roundings.
@@ -45,7 +49,6 @@ TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
             ", worst difference / tolerance ", worst);
     CHECK(worst <= 1);
     CHECK(cpu.losses.back() < cpu.losses.front());
-    CHECK(emulated.values != cpu.values);  // else nothing was emulated
   }
 }
 

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/check.h"
+#include "kernels/base/check.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 

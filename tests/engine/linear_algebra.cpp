@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "engine/transfer.h"
-#include "kernels/parallel.h"
+#include "kernels/base/parallel.h"
 #include "tests/support/errors.h"
 #include "tests/support/training.h"
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "engine/files.h"
-#include "kernels/check.h"
-#include "kernels/random.h"
+#include "kernels/base/check.h"
+#include "kernels/base/random.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fs = std::filesystem;

@@ -6,7 +6,7 @@
 
 #include <cstring>
 
-#include "kernels/parallel.h"
+#include "kernels/base/parallel.h"
 #include "tests/support/errors.h"
 #include "tests/support/training.h"
 

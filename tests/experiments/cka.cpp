@@ -1,10 +1,10 @@
 // CKA: hand-worked HSIC, its invariances, and whole networks against sums over tapped features.
-#include "experiments/cka.h"
+#include "experiments/cka/cka.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/parallel.h"
+#include "kernels/base/parallel.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
 

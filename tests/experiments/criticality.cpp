@@ -1,5 +1,5 @@
 // Criticality of hand-made tables, paths worked by hand, and the search against the whole table.
-#include "experiments/criticality.h"
+#include "experiments/criticality/criticality.h"
 
 #include <cmath>
 #include <limits>
@@ -7,10 +7,10 @@
 
 #include "data/subset.h"
 #include "engine/checkpoint.h"
-#include "experiments/csv.h"
-#include "experiments/model_file.h"
-#include "experiments/run_folder.h"
-#include "experiments/sweep.h"
+#include "experiments/program/csv.h"
+#include "experiments/program/model_file.h"
+#include "experiments/program/run_folder.h"
+#include "experiments/program/sweep.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"

@@ -1,5 +1,5 @@
 // Distances in parameter space against sums over all parameters.
-#include "experiments/distance.h"
+#include "experiments/distance/distance.h"
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 // The basin of analytic losses with known epsilon and delta.
-#include "experiments/extent.h"
+#include "experiments/extent/extent.h"
 
 #include <doctest/doctest.h>
 

@@ -1,5 +1,5 @@
 // Interpolation: the grid, its exact end points, and barriers worked by hand.
-#include "experiments/interpolate.h"
+#include "experiments/interpolate/interpolate.h"
 
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"

@@ -1,7 +1,7 @@
 // Common and uncommon mistakes, counted by hand, and their pictures.
-#include "experiments/mistakes.h"
+#include "experiments/mistakes/mistakes.h"
 
-#include "data/image.h"
+#include "data/image/image.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"

@@ -1,5 +1,5 @@
 // Rewinding modules of a trained network.
-#include "experiments/rewind.h"
+#include "experiments/rewind/rewind.h"
 
 #include "tests/experiments/tiny_data.h"
 

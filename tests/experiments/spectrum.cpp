@@ -1,12 +1,12 @@
 // Summaries of singular values by hand, and the pooling by module.
-#include "experiments/spectrum.h"
+#include "experiments/spectrum/spectrum.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "engine/linear_algebra.h"
 #include "engine/transfer.h"
-#include "kernels/parallel.h"
+#include "kernels/base/parallel.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"

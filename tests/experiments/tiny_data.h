@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "data/sources.h"
+#include "data/sources/sources.h"
 #include "engine/files.h"
-#include "experiments/train.h"
-#include "kernels/random.h"
+#include "experiments/program/train.h"
+#include "kernels/base/random.h"
 #include "tests/support/training.h"
 
 namespace basin::test {

@@ -7,9 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/linear_algebra.h"
-#include "experiments/cka.h"
-#include "experiments/metrics.h"
-#include "experiments/spectrum.h"
+#include "experiments/cka/cka.h"
+#include "experiments/program/metrics.h"
+#include "experiments/spectrum/spectrum.h"
 #include "tests/golden/golden.h"
 
 using namespace basin;

@@ -4,7 +4,7 @@
 #include <cstdio>
 #include <string>
 
-#include "kernels/cuda_device.h"
+#include "kernels/device/cuda.h"
 
 namespace basin::test {
 

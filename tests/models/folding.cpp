@@ -8,7 +8,7 @@
 #include <map>
 
 #include "engine/transfer.h"
-#include "kernels/call_description.h"
+#include "kernels/device/description.h"
 #include "tests/support/errors.h"
 #include "tests/support/training.h"
 

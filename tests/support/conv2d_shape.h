@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "kernels/conv2d.h"
+#include "kernels/conv2d/call.h"
 
 namespace basin::test {
 

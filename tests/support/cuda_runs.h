@@ -12,7 +12,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "kernels/cuda_device.h"
+#include "kernels/device/cuda.h"
 
 namespace basin::test {
 

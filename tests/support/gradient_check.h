@@ -11,7 +11,7 @@
 
 #include "engine/ops.h"
 #include "engine/state.h"
-#include "kernels/random.h"
+#include "kernels/base/random.h"
 
 namespace basin::test {
 

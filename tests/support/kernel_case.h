@@ -25,16 +25,17 @@
 #include <sanitizer/asan_interface.h>
 #endif
 
-#include "kernels/bf16.h"
-#include "kernels/parallel.h"
-#include "kernels/random.h"
+#include "kernels/base/bf16.h"
+#include "kernels/base/parallel.h"
+#include "kernels/base/random.h"
+#include "kernels/device/declarations.h"
 #if defined(BASIN_TEST_EMULATED)
 #define BASIN_TEST_ON_DEVICE
-#include "kernels/on_device.h"
-#include "tests/emulator/schedules.h"
+#include "kernels/device/declarations.h"
+#include "tests/kernels/emulator/schedules.h"
 #elif defined(BASIN_TEST_CUDA)
 #define BASIN_TEST_ON_DEVICE
-#include "kernels/on_device.h"
+#include "kernels/device/declarations.h"
 #include "tests/support/cuda_runs.h"
 #endif
 

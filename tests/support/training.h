@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/sgd.h"
-#include "kernels/random.h"
+#include "kernels/base/random.h"
 #include "models/network.h"
 
 namespace basin::test {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/data/image_golden.json: what NumPy, OpenCV, Pillow and torchvision make of pictures
+"""Writes tests/data/image/image_golden.json: what NumPy, OpenCV, Pillow and torchvision make of pictures
 and lists that anyone can generate.
 
 A picture of height h and width w with a given base and span has, in row y, column x, channel c

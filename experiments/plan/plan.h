@@ -1,0 +1,69 @@
+// A plan: tasks that build on each other, each with a folder of its own; run, shared between
+// processes, resumed.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "experiments/program/session.h"
+
+namespace basin {
+
+// What a task costs, in images through the network.
+struct TaskCost {
+  double train_images = 0;     // forward, backward and update
+  double evaluate_images = 0;  // forward only
+  int64_t image_side = 32, classes = 10;
+  bool at_most = false;  // the task ends earlier when its answer is found
+};
+
+struct Task {
+  std::string name;                   // unique in the plan
+  std::set<std::string> experiments;  // those that need it, such as "curves"
+  std::vector<std::string> needs;     // names of tasks added before
+  std::filesystem::path folder;       // holds DONE when the task is done
+  TaskCost cost;
+  std::function<void()> run;  // resumes what is in the folder
+};
+
+// Share `index` (from 0) of `count` of the work.
+struct Shard {
+  int64_t index = 0, count = 1;
+  // "2/4": the second of four. Throws Error for anything else.
+  static Shard parse(const std::string& text);
+};
+
+struct PlanOutcome {
+  size_t done_before = 0, done_now = 0;
+  std::vector<std::string> failures;  // "name: why"
+};
+
+class Plan {
+ public:
+  // A task of a known name only adds its experiments to the one that is there.
+  void add(Task task);
+  const std::vector<Task>& tasks() const { return tasks_; }
+
+  // Keeps the tasks of these experiments, and what they need.
+  void select(const std::set<std::string>& experiments);
+
+  // Which shard does a task: the one with the least work before it. The same in every process.
+  std::vector<int64_t> assign(int64_t shards) const;
+
+  // Runs the shard's tasks that are not done, in order. A failed task is logged and the others go
+  // on, save those that need it. What other shards do is waited for; they leave word of failures in
+  // `failed`. Throws Interrupted after SIGINT or SIGTERM.
+  PlanOutcome run(const Shard& shard, const std::filesystem::path& failed, Session& session) const;
+
+ private:
+  std::vector<Task> tasks_;
+};
+
+// What a task weighs in the progress of a plan: images of 32x32 through a forward pass, a training
+// step counted as three.
+double task_weight(const TaskCost& cost);
+
+}  // namespace basin

@@ -1,0 +1,103 @@
+// The calls of 2-D convolution: forward, gradient for the input, gradient for the weights.
+// Layouts: activations NHWC, weights KRSC (out channel, row, column, in channel).
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/base/types.h"
+
+namespace basin {
+
+// One convolution's geometry. Same padding on all sides, square stride, no groups, no dilation.
+struct Conv2dShape {
+  int64_t batch, height, width, in_channels;          // x: [batch, height, width, in_channels]
+  int64_t out_channels, kernel_height, kernel_width;  // w: [out, kernel_height, kernel_width, in]
+  int64_t stride, padding;
+
+  constexpr int64_t out_height() const {
+    return (height + 2 * padding - kernel_height) / stride + 1;
+  }
+  constexpr int64_t out_width() const { return (width + 2 * padding - kernel_width) / stride + 1; }
+  constexpr int64_t x_size() const { return batch * height * width * in_channels; }
+  constexpr int64_t w_size() const {
+    return out_channels * kernel_height * kernel_width * in_channels;
+  }
+  constexpr int64_t y_size() const { return batch * out_height() * out_width() * out_channels; }
+  double flops() const {  // the arithmetic of the definition, multiply and add counted apart
+    return 2.0 * static_cast<double>(y_size()) *
+           static_cast<double>(kernel_height * kernel_width * in_channels);
+  }
+};
+
+// y = conv(x, w), or, with a bias, y = [relu](conv(x, w) + bias [+ residual]) in one pass:
+// evaluation
+template <class T>
+struct Conv2dForward {
+  static constexpr const char* kName = "conv2d_forward";
+  Conv2dShape shape;
+  const T *x, *w;
+  T* y;
+  // At least workspace_bytes(), 64-byte aligned; contents do not matter. The size grows with
+  // threads(): ask after set_threads().
+  void* workspace;
+  const T* bias = nullptr;      // [out_channels]; null: nothing follows
+  const T* residual = nullptr;  // of the shape of y; null: none
+  bool relu = false;
+  int64_t workspace_bytes() const;
+  double flops() const { return shape.flops(); }
+  double bytes() const {
+    return static_cast<double>(sizeof(T)) *
+           static_cast<double>(shape.x_size() + shape.w_size() +
+                               (residual ? 2 : 1) * shape.y_size());
+  }
+};
+
+// dx (+)= gradient for x
+template <class T>
+struct Conv2dBackwardData {
+  static constexpr const char* kName = "conv2d_backward_data";
+  Conv2dShape shape;
+  const T *dy, *w;
+  T* dx;
+  bool accumulate;  // add to dx instead of writing it
+  void* workspace;
+  int64_t workspace_bytes() const;
+  double flops() const { return shape.flops(); }
+  double bytes() const {
+    return static_cast<double>(sizeof(T)) *
+           static_cast<double>((accumulate ? 2 : 1) * shape.x_size() + shape.w_size() +
+                               shape.y_size());
+  }
+};
+
+// dw (+)= gradient for w
+template <class T>
+struct Conv2dBackwardWeights {
+  static constexpr const char* kName = "conv2d_backward_weights";
+  Conv2dShape shape;
+  const T *x, *dy;
+  ParameterType<T>* dw;
+  bool accumulate;
+  void* workspace;
+  int64_t workspace_bytes() const;
+  double flops() const { return shape.flops(); }
+  double bytes() const {
+    return static_cast<double>(sizeof(T)) * static_cast<double>(shape.x_size() + shape.y_size()) +
+           static_cast<double>(sizeof(ParameterType<T>)) *
+               static_cast<double>((accumulate ? 2 : 1) * shape.w_size());
+  }
+};
+
+namespace cpu {
+
+// The definition, as nested loops that sum in double: the oracle of the tests, and what runs in
+// double.
+template <class T>
+void conv2d_forward_naive(const Conv2dForward<T>&);
+template <class T>
+void conv2d_backward_data_naive(const Conv2dBackwardData<T>&);
+template <class T>
+void conv2d_backward_weights_naive(const Conv2dBackwardWeights<T>&);
+}  // namespace cpu
+
+}  // namespace basin

@@ -1,0 +1,34 @@
+// Points in a stream and the times at which it came there, taken without holding it up.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "kernels/device/stream.h"
+
+namespace basin {
+
+// On the CPU, where a call has finished when run() returns, by the host's clock; on a GPU by events
+// in the stream, so that the host runs ahead as it does without a clock.
+class CallClock {
+ public:
+  explicit CallClock(const Stream& stream);
+  ~CallClock();
+  CallClock(const CallClock&) = delete;
+  CallClock& operator=(const CallClock&) = delete;
+
+  void mark();
+  size_t marks() const;
+  // Seconds from the first mark to each. Waits until the stream has come to the last one.
+  std::vector<double> seconds() const;
+  // Forgets all marks.
+  void clear();
+
+ private:
+  struct Marks;
+  const Stream& stream_;
+  std::unique_ptr<Marks> marks_;
+};
+
+}  // namespace basin

@@ -1,0 +1,308 @@
+// Files: gzip, IDX and CIFAR as they should be, and every way in which they may not be.
+#include "data/file.h"
+
+#include <set>
+
+#include "data/sources/idx.h"
+#include "tests/data/fixtures.h"
+
+using namespace basin;
+using namespace basin::data;
+
+namespace {
+
+constexpr uint32_t kTrainItems = 60, kTestItems = 12, kIdxHeight = 5, kIdxWidth = 5, kPlane = 25;
+
+// Pixel 0 of image i is i, so that an image tells its index; labels are i % 3.
+Bytes idx_images(uint32_t count) {
+  Bytes values;
+  for (uint32_t i = 0; i < count * kPlane; ++i) {
+    values.push_back(static_cast<uint8_t>(i % kPlane == 0 ? i / kPlane : i * 7));
+  }
+  return idx_bytes({count, kIdxHeight, kIdxWidth}, values);
+}
+Bytes idx_labels(uint32_t count) {
+  Bytes values;
+  for (uint32_t i = 0; i < count; ++i) values.push_back(static_cast<uint8_t>(i % 3));
+  return idx_bytes({count}, values);
+}
+
+void write_idx_files(const TemporaryFolder& folder) {
+  write_file(folder.path("train-images-idx3-ubyte.gz"), gzip(idx_images(kTrainItems)));
+  write_file(folder.path("train-labels-idx1-ubyte"), idx_labels(kTrainItems));
+  write_file(folder.path("t10k-images-idx3-ubyte"), idx_images(kTestItems));
+  write_file(folder.path("t10k-labels-idx1-ubyte.gz"), gzip(idx_labels(kTestItems)));
+}
+
+DataOptions idx_options(const TemporaryFolder& folder) {
+  DataOptions options;
+  options.spec = "idx:" + folder.path();
+  return options;
+}
+
+// The indices in the file of the images of a split, read off the images.
+std::vector<int64_t> indices_of(const Dataset& dataset) {
+  std::vector<int64_t> indices;
+  for (int64_t i = 0; i < dataset.size(); ++i) indices.push_back(read_image(dataset, i)[0]);
+  return indices;
+}
+
+}  // namespace
+
+TEST_CASE("IDX files, plain and gzip, give their images and labels") {
+  const TemporaryFolder folder;
+  write_idx_files(folder);
+  const DataSplits splits = load_data(idx_options(folder));
+  CHECK(splits.train->size() == kTrainItems);
+  CHECK(splits.test->size() == kTestItems);
+  CHECK(splits.train->height() == kIdxHeight);
+  CHECK(splits.train->width() == kIdxWidth);
+  CHECK(splits.train->classes() == 3);
+  for (const int64_t i : {0, 1, 17, 59}) {
+    const Bytes pixels = read_image(*splits.train, i);
+    for (uint32_t p = 0; p < kPlane; ++p) {
+      const auto at = static_cast<uint32_t>(i) * kPlane + p;
+      const auto expected = static_cast<uint8_t>(p == 0 ? i : at * 7);
+      CHECK(pixels[3 * p] == expected);
+      CHECK(pixels[3 * p + 1] == expected);
+      CHECK(pixels[3 * p + 2] == expected);
+    }
+    CHECK(splits.train->label(i) == i % 3);
+    float row[3];
+    splits.train->target(i, row);
+    for (int c = 0; c < 3; ++c) CHECK(row[c] == (c == i % 3 ? 1.0f : 0.0f));
+  }
+  CHECK_THROWS_AS(read_image(*splits.train, kTrainItems), Error);
+  CHECK_THROWS_AS(splits.train->label(-1), Error);
+}
+
+TEST_CASE("source and target never share an image, and draws are balanced and follow the seed") {
+  const TemporaryFolder folder;
+  write_idx_files(folder);
+  DataOptions options = idx_options(folder);
+  options.split = "source";
+  const auto source = indices_of(*load_data(options).train);
+  std::vector<int64_t> first_fifty(50);
+  std::iota(first_fifty.begin(), first_fifty.end(), 0);
+  CHECK(source == first_fifty);
+
+  options.split = "target";
+  CHECK(indices_of(*load_data(options).train) ==
+        std::vector<int64_t>{50, 51, 52, 53, 54, 55, 56, 57, 58, 59});
+  options.train_size = 5;
+  options.test_size = 4;
+  std::set<std::vector<int64_t>> draws;
+  for (uint64_t seed = 1; seed <= 8; ++seed) {
+    options.seed = seed;
+    const DataSplits splits = load_data(options);
+    const auto target = indices_of(*splits.train);
+    CHECK(target == indices_of(*load_data(options).train));
+    draws.insert(target);
+    REQUIRE(target.size() == 5);
+    std::vector<int> by_class(3);
+    for (int64_t i = 0; i < 5; ++i) {
+      CHECK(target[i] >= 50);
+      CHECK(splits.train->label(i) == target[i] % 3);
+      ++by_class[target[i] % 3];
+    }
+    CHECK(std::set<int64_t>(target.begin(), target.end()).size() == 5);
+    CHECK(by_class == std::vector<int>{2, 2, 1});
+    CHECK(indices_of(*splits.test) == std::vector<int64_t>{0, 1, 2, 3});  // 2 + 1 + 1, the first
+  }
+  CHECK(draws.size() > 4);
+
+  options.train_size = 12;  // 4 of every class, but there are 3 or 4 of each in the target split
+  const std::string error = error_of([&] { load_data(options); });
+  CHECK(contains(error, "train_size 12 needs 4 images of class"));
+  options.train_size = 2;
+  CHECK(contains(error_of([&] { load_data(options); }), "at least one image a class"));
+}
+
+TEST_CASE("specs and options that make no sense are refused by name") {
+  const TemporaryFolder folder;
+  write_idx_files(folder);
+  const auto refused = [&](auto change) {
+    DataOptions options = idx_options(folder);
+    change(options);
+    return error_of([&] { load_data(options); });
+  };
+  CHECK(contains(refused([](auto& o) { o.spec = "mnist"; }), "unknown data set 'mnist'"));
+  CHECK(contains(refused([](auto& o) { o.spec = "fashion/photos"; }), "fashion/photos"));
+  CHECK(contains(refused([](auto& o) { o.spec = "cifar10"; }), "cifar10:DIRECTORY"));
+  CHECK(contains(refused([](auto& o) { o.split = "validation"; }), "'validation'"));
+  CHECK(contains(refused([](auto& o) { o.train_size = -1; }), "-1"));
+  CHECK(contains(refused([](auto& o) { o.image_size = 224; }), "image_size 224"));
+}
+
+TEST_CASE("malformed IDX files are refused with file, finding, expectation and remedy") {
+  struct Case {
+    const char* file;
+    Bytes bytes;
+    const char* finding;
+  };
+  Bytes truncated = idx_images(kTrainItems);
+  truncated.resize(truncated.size() - 1);
+  Bytes overlong = idx_images(kTrainItems);
+  overlong.push_back(0);
+  Bytes truncated_gzip = gzip(idx_images(kTrainItems));
+  truncated_gzip.resize(truncated_gzip.size() / 2);
+  Bytes no_trailer = gzip(idx_images(kTrainItems));
+  no_trailer.resize(no_trailer.size() - 3);
+  Bytes wrong_crc = gzip(idx_images(kTrainItems));
+  wrong_crc[wrong_crc.size() - 8] ^= 1;
+  Bytes wrong_length = gzip(idx_images(kTrainItems));
+  wrong_length[wrong_length.size() - 4] ^= 1;
+  Bytes broken_body = gzip(idx_images(kTrainItems));
+  for (size_t i = 12; i < 40; ++i) broken_body[i] = 0xff;
+  Bytes trailing = gzip(idx_images(kTrainItems));
+  trailing.push_back(7);
+  Bytes wrong_magic = idx_images(kTrainItems);
+  wrong_magic[2] = 0x0d;  // floats
+  const Bytes high_label = [] {
+    Bytes bytes = idx_labels(kTestItems);
+    bytes.back() = 9;
+    return bytes;
+  }();
+  const std::string images = "train-images-idx3-ubyte.gz", labels = "train-labels-idx1-ubyte";
+  const Case cases[] = {
+      {images.c_str(), {}, "the file is empty"},
+      {images.c_str(), {0, 0, 8}, "3 bytes, too short for the IDX header of 16"},
+      {images.c_str(), truncated, "promises 60x5x5 bytes, 1499 follow"},
+      {images.c_str(), overlong, "promises 60x5x5 bytes, 1501 follow"},
+      {images.c_str(), truncated_gzip, "truncated gzip file"},
+      {images.c_str(), no_trailer, "truncated gzip file"},
+      {images.c_str(), wrong_crc, "incorrect data check"},
+      {images.c_str(), wrong_length, "incorrect length check"},
+      {images.c_str(), broken_body, "corrupted gzip file"},
+      {images.c_str(), trailing, "1 bytes follow the end of the gzip data"},
+      {images.c_str(), {0x1f, 0x8b}, "truncated gzip file"},
+      {images.c_str(), wrong_magic, "magic number 3331, expected 2051"},
+      {images.c_str(), idx_labels(kTrainItems), "magic number 2049, expected 2051"},
+      {images.c_str(), idx_bytes({0, 5, 5}, {}), "dimension 0 of the IDX header is 0"},
+      {images.c_str(), idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, Bytes(64)),
+       "promises 4294967295x4294967295x4294967295 bytes, 64 follow"},
+      // 2^22 * 2^21 * 2^21 = 2^64: 0 in 64 bits.
+      {images.c_str(), idx_bytes({1u << 22, 1u << 21, 1u << 21}, Bytes(64)), "64 follow"},
+      {images.c_str(), idx_images(kTrainItems - 1), "59 images, but"},
+      {labels.c_str(), idx_labels(kTrainItems + 1), "has 61 labels"},
+      {labels.c_str(), idx_images(kTrainItems), "magic number 2051, expected 2049"},
+      {"t10k-labels-idx1-ubyte.gz", gzip(high_label), "a test label is 9"},
+      {"t10k-images-idx3-ubyte", idx_bytes({kTestItems, 1, 25}, Bytes(kTestItems * 25)),
+       "test images 1x25"},
+      {images.c_str(), idx_bytes({kTrainItems, 5, 5}, Bytes(kTrainItems * 25, 3)),
+       "the same value"},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.finding);
+    const TemporaryFolder folder;
+    write_idx_files(folder);
+    write_file(folder.path(c.file), c.bytes);
+    const std::string error = error_of([&] { load_data(idx_options(folder)); });
+    CAPTURE(error);
+    CHECK(contains(error, folder.path()));
+    CHECK(contains(error, c.finding));
+    CHECK(contains(error, "expects MNIST's four files"));
+  }
+  const TemporaryFolder folder;
+  write_idx_files(folder);
+  std::filesystem::remove(folder.path(images));
+  CHECK(contains(error_of([&] { load_data(idx_options(folder)); }),
+                 folder.path("train-images-idx3-ubyte") + ": no such file"));
+  std::filesystem::create_directory(folder.path(images));
+  CHECK(contains(error_of([&] { load_data(idx_options(folder)); }), "not a regular file"));
+}
+
+TEST_CASE("gzip files of every length around zlib's and our chunk sizes come back whole") {
+  RandomStream random(3, RandomPurpose::kNoise);
+  const TemporaryFolder folder;
+  for (const size_t size : {size_t{0}, size_t{1}, size_t{1000}, (size_t{1} << 24) + 5}) {
+    Bytes bytes(size);
+    for (size_t i = 0; i < size; i += 97) bytes[i] = static_cast<uint8_t>(random.bits());
+    write_file(folder.path("x.gz"), gzip(bytes));
+    CHECK(read_file(folder.path("x.gz"), "no remedy") == bytes);
+  }
+}
+
+TEST_CASE("text files give their lines, whatever ends them") {
+  const TemporaryFolder folder;
+  const auto lines = [&](const std::string& text) {
+    write_text(folder.path("x.txt"), text);
+    return read_lines(folder.path("x.txt"), "no remedy");
+  };
+  using Lines = std::vector<std::string>;
+  CHECK(lines("a\nbc\n") == Lines{"a", "bc"});
+  CHECK(lines("a\r\nbc\r\n") == Lines{"a", "bc"});
+  CHECK(lines("a\nbc") == Lines{"a", "bc"});
+  CHECK(lines("a\n\nbc\n\n") == Lines{"a", "", "bc", ""});
+  CHECK(lines("\n") == Lines{""});
+  CHECK(contains(error_of([&] { lines(""); }), "the file is empty"));
+}
+
+TEST_CASE("CIFAR files give interleaved images and CIFAR-100 gives the fine label") {
+  for (const bool ten : {true, false}) {
+    const int64_t label_bytes = ten ? 1 : 2;
+    const auto records = [&](int first, int count) {
+      Bytes bytes;
+      for (int i = first; i < first + count; ++i) {
+        if (!ten) bytes.push_back(static_cast<uint8_t>(19 - i));  // the coarse label
+        bytes.push_back(static_cast<uint8_t>(i));
+        for (int at = 0; at < 3072; ++at) {
+          bytes.push_back(static_cast<uint8_t>(at / 1024 * 80 + at % 1024 % 61 + i));
+        }
+      }
+      return bytes;
+    };
+    const TemporaryFolder folder;
+    if (ten) {
+      for (int b = 0; b < 5; ++b) {
+        write_file(folder.path("data_batch_" + std::to_string(b + 1) + ".bin"), records(2 * b, 2));
+      }
+    } else {
+      write_file(folder.path("train.bin"), records(0, 10));
+    }
+    const std::string test_file = folder.path(ten ? "test_batch.bin" : "test.bin");
+    write_file(test_file, records(3, 2));
+    DataOptions options;
+    options.spec = (ten ? "cifar10:" : "cifar100:") + folder.path();
+    const DataSplits splits = load_data(options);
+    CHECK(splits.train->size() == 10);
+    CHECK(splits.test->size() == 2);
+    CHECK(splits.train->classes() == (ten ? 10 : 100));
+    CHECK(splits.train->class_names()[3] == "3");
+    for (int i = 0; i < 10; ++i) {
+      CHECK(splits.train->label(i) == i);
+      const Bytes pixels = read_image(*splits.train, i);
+      bool same = true;
+      for (int p = 0; p < 1024; ++p) {
+        for (int c = 0; c < 3; ++c) same = same && pixels[p * 3 + c] == (c * 80 + p % 61 + i) % 256;
+      }
+      CHECK(same);
+    }
+    CHECK(splits.test->label(1) == 4);
+
+    std::string names;
+    for (int c = 0; c < (ten ? 10 : 100); ++c) names += concat("class ", c, "\n");
+    const std::string names_file = folder.path(ten ? "batches.meta.txt" : "fine_label_names.txt");
+    write_file(names_file, Bytes(names.begin(), names.end()));
+    CHECK(load_data(options).train->class_names()[3] == "class 3");
+    write_file(names_file, {'a', '\n'});
+    CHECK(contains(error_of([&] { load_data(options); }), "1 class names"));
+    std::filesystem::remove(names_file);
+
+    Bytes bad = records(3, 2);
+    bad.pop_back();
+    write_file(test_file, bad);
+    std::string error = error_of([&] { load_data(options); });
+    CHECK(contains(error, test_file));
+    CHECK(contains(error, concat("expected a multiple of ", label_bytes + 3072)));
+    bad = records(3, 2);
+    bad[label_bytes - 1] = ten ? 10 : 100;
+    write_file(test_file, bad);
+    error = error_of([&] { load_data(options); });
+    CHECK(contains(error, concat("record 0 has label ", ten ? 10 : 100)));
+    std::filesystem::remove(test_file);
+    error = error_of([&] { load_data(options); });
+    CHECK(contains(error, test_file + ": no such file"));
+    CHECK(contains(error, "binary version"));
+  }
+}
