@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/tensor.h"
+#include "kernels/base/types.h"
 #include "kernels/device/stream.h"
 
 namespace basin {
@@ -18,6 +19,11 @@ struct GradientTarget {
   template <class T>
   T* data() const {
     return tensor.data_or_null<T>();
+  }
+  // The same for a call.
+  template <class T>
+  Gradient<T> as() const {
+    return {data<T>(), accumulate};
   }
 };
 
@@ -48,6 +54,15 @@ class Tape {
   // For closures: the place to write the gradient of `input`, and whether to add to it.
   GradientTarget gradient_target(const GradientSlotHandle& slot);
   GradientTarget gradient_target(const Tensor& input) { return gradient_target(input.slot()); }
+  // The same for a call: gradient<float>(x) is where the call writes the gradient of x.
+  template <class T>
+  Gradient<T> gradient(const GradientSlotHandle& slot) {
+    return gradient_target(slot).as<T>();
+  }
+  template <class T>
+  Gradient<T> gradient(const Tensor& input) {
+    return gradient<T>(input.slot());
+  }
 
   // Gradients of the one-element tensor `loss` for everything it was computed from. Empties the
   // tape. The gradients of parameters stay in their State; those of activations stay only on

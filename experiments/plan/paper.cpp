@@ -27,6 +27,7 @@
 #include "experiments/program/csv.h"
 #include "experiments/program/run_folder.h"
 #include "experiments/program/train.h"
+#include "experiments/registry.h"
 #include "experiments/report/report.h"
 #include "experiments/rewind/rewind.h"
 #include "experiments/spectrum/spectrum.h"
@@ -62,7 +63,7 @@ class PaperPlan {
         preset_(preset_of(options.preset, options.data)),
         out_(options.out) {
     for (const std::string& name : options.only) {
-      const auto& known = experiment_names();
+      const auto known = experiment_names();
       BASIN_CHECK(std::find(known.begin(), known.end(), name) != known.end(),
                   "--only: no experiment is named '", name, "'; known: ", fmt_join(known));
     }
@@ -701,13 +702,6 @@ class PaperPlan {
 };
 
 }  // namespace
-
-const std::vector<std::string>& experiment_names() {
-  static const std::vector<std::string> kNames = {
-      "curves", "shuffle", "mistakes",    "cka",      "distance",   "interpolate",
-      "extent", "rewind",  "criticality", "spectrum", "checkpoints"};
-  return kNames;
-}
 
 void run_paper(const PaperOptions& options, Session& session) {
   PaperPlan(options, session).run();

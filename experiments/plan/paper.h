@@ -19,9 +19,6 @@ struct PaperOptions {
   Shard shard;
 };
 
-// The experiments of the paper, by the names of --only.
-const std::vector<std::string>& experiment_names();
-
 // Runs the plan: pre-training, fine-tuning and training from random initialisation on each target,
 // and the analyses; writes plan.json and report.html. What is done is kept, what was cut off is
 // resumed, a failed run is named at the end and makes the call fail after all others ran. Throws

@@ -18,6 +18,7 @@
 #include "experiments/program/evaluate.h"
 #include "experiments/program/model_file.h"
 #include "experiments/program/train.h"
+#include "experiments/registry.h"
 #include "experiments/report/report.h"
 #include "kernels/base/check.h"
 

@@ -6,36 +6,16 @@
 #include <algorithm>
 
 #include "engine/files.h"
+#include "experiments/registry.h"
 #include "experiments/report/measures.h"
 #include "experiments/report/page.h"
 #include "experiments/report/results.h"
-#include "experiments/report/sections.h"
 #include "kernels/base/check.h"
 
 namespace basin::report {
 namespace {
 
 namespace fs = std::filesystem;
-
-struct Experiment {
-  const char* id;
-  const char* heading;
-  void (*write)(Results&, Section&);
-};
-// In the paper's order.
-constexpr Experiment kExperiments[] = {
-    {"curves", "Learning curves: P-T against RI-T", write_curves},
-    {"shuffle", "Shuffled images: features or statistics", write_shuffle},
-    {"mistakes", "Common and uncommon mistakes", write_mistakes},
-    {"cka", "Feature similarity (CKA)", write_cka},
-    {"distance", "Distances in parameter space", write_distance},
-    {"interpolate", "Barriers between networks", write_interpolate},
-    {"extent", "Extent of a basin", write_extent},
-    {"rewind", "Rewinding one module", write_rewind},
-    {"criticality", "Module criticality", write_criticality},
-    {"spectrum", "Spectra of the weights", write_spectrum},
-    {"checkpoints", "Fine-tuning from earlier checkpoints", write_checkpoints},
-};
 
 void write_sheets(Results& results, Section& section) {
   std::vector<Figure> figures;
@@ -175,10 +155,10 @@ void write_report(const std::filesystem::path& folder) {
   write_sheets(results, sections.emplace_back("A", "images", "Sample images of each domain"));
   write_pretraining(results, sections.emplace_back("B", "pretraining", "Pre-training"));
   int number = 0;
-  for (const Experiment& experiment : kExperiments) {
+  for (const Experiment& experiment : experiments()) {
     Section& section =
-        sections.emplace_back(std::to_string(++number), experiment.id, experiment.heading);
-    experiment.write(results, section);
+        sections.emplace_back(std::to_string(++number), experiment.name, experiment.heading);
+    experiment.write_section(results, section);
   }
   write_runs(results, sections.emplace_back("C", "runs", "The runs"));
   PageHead head = head_of(results);

@@ -10,4 +10,12 @@ namespace basin {
 template <class T>
 using ParameterType = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
+// Where a backward call writes a gradient: null where nobody wants it, and whether to add to what
+// is there instead of writing it.
+template <class T>
+struct Gradient {
+  T* to = nullptr;
+  bool accumulate = false;
+};
+
 }  // namespace basin

@@ -1,5 +1,4 @@
-// Kernels on bfloat16 against the same kernels on float, which the other cases compare with their
-// oracles: from the same numbers the stored results may differ by the rounding to bfloat16 alone.
+// Elementwise, affine, pooling, loss and batch norm calls on bfloat16.
 #include "kernels/base/bf16.h"
 
 #include "kernels/affine_relu/call.h"
@@ -7,90 +6,14 @@
 #include "kernels/elementwise/call.h"
 #include "kernels/loss/call.h"
 #include "kernels/pool/call.h"
-#include "tests/support/kernel_case.h"
+#include "tests/support/bf16_case.h"
 
 using namespace basin;
 using namespace basin::test;
 
-namespace {
-
-// The same numbers in both types.
-struct Numbers {
-  Guarded<Bf16> half;
-  Guarded<float> single;
-
-  explicit Numbers(int64_t size) : half(size), single(size) {}
-  Numbers(int64_t size, uint32_t seed)
-      : half(size), single(filled<float>(size, Values::kNormal, seed)) {
-    for (int64_t i = 0; i < size; ++i) {
-      half[i] = to_bf16(single[i]);
-      single[i] = to_float(half[i]);
-    }
-  }
-};
-
-// Half a unit in the last place of bfloat16, and eight roundings of float terms up to `magnitude`.
-class StorageComparison {
- public:
-  explicit StorageComparison(std::string what) : what_(std::move(what)) {}
-
-  void results(const Numbers& numbers, double magnitude) {
-    for (int64_t i = 0; i < numbers.half.size(); ++i) {
-      value(to_float(numbers.half[i]), numbers.single[i],
-            0x1p-8 * std::abs(numbers.single[i]) + 8 * 0x1p-24 * magnitude);
-    }
-  }
-  // Results that both kernels keep in float.
-  void floats(const Guarded<float>& half, const Guarded<float>& single, double magnitude) {
-    for (int64_t i = 0; i < half.size(); ++i) value(half[i], single[i], 8 * 0x1p-24 * magnitude);
-  }
-  ~StorageComparison() {
-    CHECK_MESSAGE(wrong_ == 0, what_, ": ", wrong_, " of ", count_, " values are wrong");
-    CHECK_MESSAGE(count_ > 0, what_, ": nothing was compared");
-    CHECK_MESSAGE(worst_ <= 1, what_);
-  }
-
- private:
-  void value(double got, double want, double tolerance) {
-    ++count_;
-    const double error = std::abs(got - want);
-    if (!(error <= tolerance)) ++wrong_;
-    worst_ = std::max(worst_, error / tolerance);
-  }
-  std::string what_;
-  int64_t count_ = 0, wrong_ = 0;
-  double worst_ = 0;
-};
-
-constexpr int64_t kSizes[] = {1, 7, 8, 9, 100, 1000, 16391};
-
-Guarded<float> scalar(float value) {
-  Guarded<float> buffer(1);
-  buffer[0] = value;
-  return buffer;
-}
-
-template <class T>
-Guarded<T>& of(Numbers& numbers) {
-  if constexpr (std::is_same_v<T, Bf16>) {
-    return numbers.half;
-  } else {
-    return numbers.single;
-  }
-}
-
-// Calls run(T()) for both types.
-template <class Run>
-void in_both_types(const Run& run) {
-  run(float());
-  run(Bf16());
-}
-
-}  // namespace
-
 TEST_CASE("elementwise calls on bfloat16") {
   StorageComparison filled_values("fill"), sums("add"), scaled("scale"), biased("add_bias");
-  for (int64_t size : kSizes) {
+  for (int64_t size : kStorageSizes) {
     if (too_large(size)) continue;
     Numbers a(size, 1), b(size, 2), y(size), added(size), accumulated(size, 3), with_bias(size);
     Numbers factor(1, 4), bias(size, 5);
@@ -130,7 +53,7 @@ TEST_CASE("column sums of bfloat16") {
 
 TEST_CASE("affine_relu on bfloat16") {
   StorageComparison forward("forward"), gradients("gradients"), scalars("scalars");
-  for (int64_t size : kSizes) {
+  for (int64_t size : kStorageSizes) {
     if (too_large(size)) continue;
     Numbers x(size, 1), residual(size, 2), y(size), dy(size, 3), dx(size), dresidual(size, 4);
     Guarded<float> scale = scalar(1.25f), bias = scalar(-0.5f);
@@ -175,7 +98,7 @@ TEST_CASE("affine_relu on bfloat16") {
 }
 
 TEST_CASE("affine_relu on bfloat16: a shift has the bits of one that is added later") {
-  for (int64_t size : kSizes) {
+  for (int64_t size : kStorageSizes) {
     if (too_large(size)) continue;
     Numbers x(size, 1), residual(size, 2);
     Guarded<float> scale = scalar(1.25f), bias = scalar(-0.5f), shift = scalar(0.7f);

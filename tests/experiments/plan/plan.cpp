@@ -1,5 +1,6 @@
 // Plans: order, selection, shares, failures; and the plans of the presets.
 #include "experiments/plan/plan.h"
+#include "experiments/registry.h"
 
 #include <sstream>
 #include <thread>
