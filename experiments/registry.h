@@ -1,6 +1,7 @@
 // The experiments of the paper: one row each. A new experiment is a folder and a row.
 #pragma once
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,9 +13,13 @@ class Section;
 
 namespace basin {
 
+class PaperPlan;
+
 struct Experiment {
   const char* name;     // of --only, of its folders, and of its section
   const char* heading;  // of its section in the report
+  std::size_t turn;     // among a target's tasks in the plan; experiments of one turn alternate
+  void (*add_to_plan)(PaperPlan&);
   void (*write_section)(report::Results&, report::Section&);
 };
 

@@ -149,7 +149,7 @@ PlanOutcome Plan::run(const Shard& shard, const fs::path& failed, Session& sessi
       fail(task, "needs " + failed_need + ", which failed");
     } else {
       try {
-        task.run();
+        task.run(session);
         states[task.name] = TaskState::kDone;
         ++outcome.done_now;
       } catch (const Interrupted&) {

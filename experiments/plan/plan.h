@@ -21,12 +21,12 @@ struct TaskCost {
 };
 
 struct Task {
-  std::string name;                   // unique in the plan
-  std::set<std::string> experiments;  // those that need it, such as "curves"
-  std::vector<std::string> needs;     // names of tasks added before
-  std::filesystem::path folder;       // holds DONE when the task is done
+  std::string name;                        // unique in the plan
+  std::set<std::string> experiments = {};  // those that need it, such as "curves"
+  std::vector<std::string> needs = {};     // names of tasks added before
+  std::filesystem::path folder;            // holds DONE when the task is done
   TaskCost cost;
-  std::function<void()> run;  // resumes what is in the folder
+  std::function<void(Session&)> run;  // resumes what is in the folder
 };
 
 // Share `index` (from 0) of `count` of the work.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "experiments/program/start.h"
 
 namespace basin {
 
@@ -39,6 +40,10 @@ struct TargetDomain {
   bool multi_label = false;
   Recipe finetune, randinit;
   int64_t criticality_images = 0;  // training images that criticality looks at; 0: all
+
+  const Recipe& recipe(Start start) const {
+    return start == Start::kFinetune ? finetune : randinit;
+  }
 };
 
 struct Preset {

@@ -12,6 +12,7 @@
 #include "engine/checkpoint.h"
 #include "engine/files.h"
 #include "experiments/distance/distance.h"
+#include "experiments/plan/dry_run.h"
 #include "experiments/plan/paper.h"
 #include "experiments/program/analyses.h"
 #include "experiments/program/csv.h"
@@ -282,12 +283,13 @@ void add_paper_commands(CLI::App& app, const CommonOptions& common, Session& ses
     sub->callback([&common, &session, &command, options] {
       command = [&common, &session, options] {
         options->paper.shard = Shard::parse(options->shard);
+        const PaperPlan plan(options->paper);
         if (options->dry_run) {
-          const std::string text = describe_paper(options->paper, session);
+          const std::string text = dry_run(plan, session);
           print(common, {{"plan", text}}, text);
           return;
         }
-        run_paper(options->paper, session);
+        run_paper(plan, session);
         const std::string path =
             fs::absolute(options->paper.out / "report.html").lexically_normal().string();
         print(common, {{"report", path}}, "report: " + path);

@@ -1,12 +1,11 @@
 // Plans: order, selection, shares, failures; and the plans of the presets.
 #include "experiments/plan/plan.h"
-#include "experiments/registry.h"
 
 #include <sstream>
 #include <thread>
 
 #include "engine/files.h"
-#include "experiments/plan/paper.h"
+#include "experiments/plan/dry_run.h"
 #include "experiments/program/run_folder.h"
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
@@ -32,7 +31,7 @@ struct PlanFixture {
             std::move(needs),
             out,
             {.train_images = 10, .evaluate_images = 1},
-            [this, name, out] {
+            [this, name, out](Session&) {
               ran.push_back(name);
               create_folders(out);
               write_file_atomically(out / "DONE", "");
@@ -78,9 +77,9 @@ TEST_CASE("plan: a failed task stops only what needs it, and is tried again by t
   Plan plan;
   Task failing = fixture.task("failing");
   const auto work = failing.run;
-  failing.run = [&broken, work] {
+  failing.run = [&broken, work](Session& session) {
     if (broken) throw Error("the disk is made of cheese");
-    work();
+    work(session);
   };
   plan.add(failing);
   plan.add(fixture.task("above", {"failing"}));
@@ -120,7 +119,7 @@ TEST_CASE("plan: shares part the work, wait for each other, and pass on failures
   Plan same;
   for (const Task& task : plan.tasks()) {
     Task copy = task;
-    copy.run = [&ran_second, copy] {
+    copy.run = [&ran_second, copy](Session&) {
       ran_second.push_back(copy.name);
       create_folders(copy.folder);
       write_file_atomically(copy.folder / "DONE", "");
@@ -138,7 +137,7 @@ TEST_CASE("plan: shares part the work, wait for each other, and pass on failures
 
   Plan broken;
   Task failing = fixture.task("failing");
-  failing.run = [] { throw Error("no"); };
+  failing.run = [](Session&) { throw Error("no"); };
   broken.add(failing);
   broken.add(fixture.task("above", {"failing"}));
   fixture.run(broken, {0, 2});
@@ -159,8 +158,8 @@ TEST_CASE("plan: what --shard accepts") {
 TEST_CASE("presets: the paper's protocol has the paper's runs") {
   PaperOptions options;
   options.preset = "paper";
-  const auto session = small_session();
-  const std::vector<Task> tasks = paper_tasks(options, *session);
+  const PaperPlan plan(options);
+  const std::vector<Task>& tasks = plan.plan().tasks();
   auto runs_of = [&](const std::string& experiment) {
     return std::count_if(tasks.begin(), tasks.end(), [&](const Task& task) {
       return task.cost.train_images > 0 && task.experiments.contains(experiment);
@@ -182,7 +181,7 @@ TEST_CASE("presets: a dry run says where its times are upper bounds") {
   PaperOptions options;
   options.preset = "smoke";
   const auto session = small_session();
-  std::istringstream lines(describe_paper(options, *session));
+  std::istringstream lines(dry_run(PaperPlan(options), *session));
   int early = 0, bounds = 0, others = 0;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("extent") || line.starts_with("criticality")) {
@@ -197,12 +196,11 @@ TEST_CASE("presets: a dry run says where its times are upper bounds") {
 }
 
 TEST_CASE("presets: every experiment has tasks in every preset, and --only knows its names") {
-  const auto session = small_session();
   for (const char* preset : {"smoke", "demo", "paper"}) {
     PaperOptions options;
     options.preset = preset;
     std::set<std::string> experiments;
-    for (const Task& task : paper_tasks(options, *session)) {
+    for (const PaperPlan plan(options); const Task& task : plan.plan().tasks()) {
       experiments.insert(task.experiments.begin(), task.experiments.end());
     }
     CAPTURE(preset);
@@ -211,9 +209,8 @@ TEST_CASE("presets: every experiment has tasks in every preset, and --only knows
   }
   PaperOptions options;
   options.only = {"cake"};
-  CHECK(
-      contains(error_of([&] { paper_tasks(options, *session); }), "no experiment is named 'cake'"));
+  CHECK(contains(error_of([&] { PaperPlan{options}; }), "no experiment is named 'cake'"));
   options = {};
   options.preset = "huge";
-  CHECK(contains(error_of([&] { paper_tasks(options, *session); }), "no preset is named huge"));
+  CHECK(contains(error_of([&] { PaperPlan{options}; }), "no preset is named huge"));
 }

@@ -1,0 +1,33 @@
+// Compares the features of the main pairs, and of the fine-tuned network with the pre-trained one.
+#include "experiments/cka/cka.h"
+#include "experiments/plan/paper_plan.h"
+
+namespace basin {
+
+void plan_cka(PaperPlan& plan) {
+  for (const TargetDomain& target : plan.preset().targets) {
+    std::vector<NetworkPair> pairs = plan.main_pairs(target);
+    const std::string finetune = plan.run_name(target, plan.main_run(target, Start::kFinetune));
+    pairs.push_back({"finetune-pretrained",
+                     plan.run_folder(finetune),
+                     plan.run_folder(kPretraining),
+                     {finetune, kPretraining}});
+    for (const NetworkPair& pair : pairs) {
+      plan.add_analysis(
+          {.target = target,
+           .detail = pair.name,
+           .needs = pair.needs,
+           .images = 2 * test_images(target),
+           .run = [&target, pair](const std::filesystem::path& folder, Session& session) {
+             CkaOptions options;
+             options.a = pair.first;
+             options.b = pair.second;
+             options.data = target.data;
+             options.out = folder;
+             run_cka(options, session);
+           }});
+    }
+  }
+}
+
+}  // namespace basin

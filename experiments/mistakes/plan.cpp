@@ -1,0 +1,27 @@
+// Compares the mistakes of the main pairs.
+#include "experiments/mistakes/mistakes.h"
+#include "experiments/plan/paper_plan.h"
+
+namespace basin {
+
+void plan_mistakes(PaperPlan& plan) {
+  for (const TargetDomain& target : plan.preset().targets) {
+    for (const NetworkPair& pair : plan.main_pairs(target)) {
+      plan.add_analysis(
+          {.target = target,
+           .detail = pair.name,
+           .needs = pair.needs,
+           .images = 2 * test_images(target),
+           .run = [&target, pair](const std::filesystem::path& folder, Session& session) {
+             MistakesOptions options;
+             options.a = pair.first;
+             options.b = pair.second;
+             options.data = target.data;
+             options.out = folder;
+             run_mistakes(options, session);
+           }});
+    }
+  }
+}
+
+}  // namespace basin
