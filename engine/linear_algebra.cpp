@@ -43,8 +43,13 @@ Tensor image_gram(Tape& tape, const Tensor& x) {
     const Tensor minus_mean = tape.empty({features}, dtype_of<P>());
     const Tensor factor = tape.empty({1}, dtype_of<P>());
     run(Fill<P>{factor.data<P>(), -1 / static_cast<P>(images), 1}, stream);
-    run(ColumnSum<T>{x.data<T>(), sum.data<P>(), false, images, features}, stream);
-    run(Scale<P>{sum.data<P>(), factor.data<P>(), minus_mean.data<P>(), false, features}, stream);
+    run(ColumnSum<T>{.x = x.data<T>(), .y = {sum.data<P>()}, .rows = images, .columns = features},
+        stream);
+    run(Scale<P>{.x = sum.data<P>(),
+                 .factor = factor.data<P>(),
+                 .y = {minus_mean.data<P>()},
+                 .size = features},
+        stream);
     Gram<T> call{x.data<T>(), minus_mean.data<P>(), gram.data<double>(), nullptr, images, features};
     const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
     call.partials = partials.data<double>();

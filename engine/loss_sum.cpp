@@ -12,9 +12,12 @@ void LossSum::add(const Tensor& loss, const Tensor& predictions, const Tensor& e
                   int64_t rows) {
   BASIN_CHECK(!predictions || (predictions.size() == rows && expected && expected.size() == rows),
               "of ", rows, " images there must be as many predictions and classes");
-  run(AddLoss{loss.data<float>(), predictions.data_or_null<int32_t>(),
-              expected.data_or_null<int32_t>(), static_cast<LossSums*>(sums_->data()), limit_,
-              rows},
+  run(AddLoss{.loss = loss.data<float>(),
+              .predictions = predictions.data_or_null<int32_t>(),
+              .expected = expected.data_or_null<int32_t>(),
+              .sums = static_cast<LossSums*>(sums_->data()),
+              .limit = limit_,
+              .rows = rows},
       *stream_);
 }
 

@@ -48,11 +48,14 @@ void Sgd::set_learning_rate(double learning_rate) {
 void Sgd::step() {
   state_.check_gradients_written();
   dispatch_parameters(state_.value_dtype(), [&]<class T>() {
-    run(SgdStep<T>{static_cast<T*>(state_.flat_values()),
-                   static_cast<const T*>(state_.flat_gradients()),
-                   static_cast<T*>(state_.flat_momentum()),
-                   static_cast<const SgdChunk*>(chunks_->data()), chunk_count_, size_,
-                   static_cast<const SgdControl*>(control_memory_->data()), state_.flat_copy()},
+    run(SgdStep<T>{.value = static_cast<T*>(state_.flat_values()),
+                   .gradient = static_cast<const T*>(state_.flat_gradients()),
+                   .momentum = static_cast<T*>(state_.flat_momentum()),
+                   .chunks = static_cast<const SgdChunk*>(chunks_->data()),
+                   .chunk_count = chunk_count_,
+                   .size = size_,
+                   .control = static_cast<const SgdControl*>(control_memory_->data()),
+                   .copy = state_.flat_copy()},
         state_.stream());
   });
 }

@@ -163,9 +163,11 @@ void State::lerp_module(const State& a, const State& b, double t, const std::str
   check_same_layout(b);
   dispatch_parameters(value_dtype(), [&]<class T>() {
     auto lerp_range = [&](const Storage& from, const Storage& to, const Storage& out, Range range) {
-      run(Lerp<T>{static_cast<const T*>(from.data()) + range.begin,
-                  static_cast<const T*>(to.data()) + range.begin,
-                  static_cast<T*>(out.data()) + range.begin, t, range.end - range.begin},
+      run(Lerp<T>{.a = static_cast<const T*>(from.data()) + range.begin,
+                  .b = static_cast<const T*>(to.data()) + range.begin,
+                  .y = static_cast<T*>(out.data()) + range.begin,
+                  .t = t,
+                  .size = range.end - range.begin},
           *stream_);
     };
     lerp_range(*a.values_, *b.values_, *values_, parameter_range(module));
@@ -179,8 +181,12 @@ void State::add_noise(const std::string& module, double sigma, uint64_t seed, ui
   for (const Entry& entry : entries_) {
     if (entry.module != module || entry.buffer) continue;
     dispatch_parameters(value_dtype(), [&]<class T>() {
-      run(AddNoise<T>{entry.tensor.data<T>(), sigma, seed, draw, entry.offset,
-                      entry.shape.elements()},
+      run(AddNoise<T>{.y = entry.tensor.data<T>(),
+                      .sigma = sigma,
+                      .seed = seed,
+                      .draw = draw,
+                      .offset = entry.offset,
+                      .size = entry.shape.elements()},
           *stream_);
     });
   }
@@ -190,18 +196,21 @@ void State::add_noise(const std::string& module, double sigma, uint64_t seed, ui
 void State::update_copy(Range range) {
   if (!copy_) return;
   run(Convert<float, Bf16>{static_cast<const float*>(values_->data()) + range.begin,
-                           flat_copy() + range.begin, false, range.end - range.begin},
+                           {flat_copy() + range.begin},
+                           range.end - range.begin},
       *stream_);
 }
 
 std::vector<double> State::distances(const State* other) const {
   if (other) check_same_layout(*other);
   dispatch_parameters(value_dtype(), [&]<class T>() {
-    run(SegmentedSquaredDistance<T>{static_cast<const T*>(values_->data()),
-                                    other ? static_cast<const T*>(other->values_->data()) : nullptr,
-                                    static_cast<const Segment*>(segments_->data()),
-                                    static_cast<double*>(sums_->data()),
-                                    static_cast<int64_t>(modules_.size()), parameter_elements_},
+    run(SegmentedSquaredDistance<T>{.a = static_cast<const T*>(values_->data()),
+                                    .b = other ? static_cast<const T*>(other->values_->data())
+                                               : nullptr,
+                                    .segments = static_cast<const Segment*>(segments_->data()),
+                                    .sums = static_cast<double*>(sums_->data()),
+                                    .segment_count = static_cast<int64_t>(modules_.size()),
+                                    .size = parameter_elements_},
         *stream_);
   });
   std::vector<double> sums(modules_.size());

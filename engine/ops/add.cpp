@@ -10,12 +10,12 @@ Tensor add(Tape& tape, const Tensor& a, const Tensor& b) {
               " differ");
   return dispatch(a.dtype(), [&]<class T>() {
     Tensor y = tape.empty(a.shape(), a.dtype());
-    run(Add<T>{a.data<T>(), b.data<T>(), y.data<T>(), a.size()}, tape.stream());
+    run(Add<T>{.a = a.data<T>(), .b = b.data<T>(), .y = y.data<T>(), .size = a.size()},
+        tape.stream());
     return tape.record(y, {a, b}, [&tape, a = a.slot(), b = b.slot()](const Tensor& dy) {
       for (const GradientSlotHandle& input : {a, b}) {
-        if (const GradientTarget dx = tape.gradient_target(input); dx.tensor) {
-          run(Scale<T>{dy.data<T>(), nullptr, dx.data<T>(), dx.accumulate, dy.size()},
-              tape.stream());
+        if (const Gradient<T> dx = tape.gradient<T>(input); dx.to) {
+          run(Scale<T>{.x = dy.data<T>(), .y = dx, .size = dy.size()}, tape.stream());
         }
       }
     });

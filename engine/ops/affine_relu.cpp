@@ -2,7 +2,7 @@
 #include "kernels/affine_relu/call.h"
 
 #include "engine/ops.h"
-#include "kernels/device/run.h"
+#include "engine/ops/partials.h"
 
 namespace basin {
 
@@ -20,48 +20,38 @@ Tensor affine_relu(Tape& tape, const Tensor& x, const AffineRelu& a) {
     Tensor y = tape.empty(x.shape(), x.dtype());
     Tensor mask = keep_mask ? tape.empty(x.shape(), DType::kU8) : Tensor();
     using P = ParameterType<T>;
-    run(AffineReluForward<T>{x.data<T>(), a.residual.data_or_null<T>(), a.scale.data_or_null<P>(),
-                             a.bias.data_or_null<P>(), a.residual_shift.data_or_null<P>(),
-                             a.shift.data_or_null<P>(), y.data<T>(), mask.data_or_null<uint8_t>(),
-                             a.relu, x.size()},
+    run(AffineReluForward<T>{.x = x.data<T>(),
+                             .residual = a.residual.data_or_null<T>(),
+                             .scale = a.scale.data_or_null<P>(),
+                             .bias = a.bias.data_or_null<P>(),
+                             .residual_shift = a.residual_shift.data_or_null<P>(),
+                             .shift = a.shift.data_or_null<P>(),
+                             .y = y.data<T>(),
+                             .mask = mask.data_or_null<uint8_t>(),
+                             .relu = a.relu,
+                             .size = x.size()},
         tape.stream());
-    // Only the scale's gradient reads x again; else its elements are let go.
+    // Only the gradient of the scale reads x again; without it the memory of x is free.
     const Tensor kept = a.scale.requires_gradient() ? x : Tensor();
     return tape.record(
         y, inputs,
-        [&tape, kept, mask, scale = a.scale, relu = a.relu, size = x.size(), x_slot = x.slot(),
+        [&tape, kept, mask, scale = a.scale, relu = a.relu, size = x.size(), x = x.slot(),
          residual = a.residual.slot(), bias = a.bias.slot(),
          residual_shift = a.residual_shift.slot(), shift = a.shift.slot()](const Tensor& dy) {
-          // In the order in which the kernel writes them: of arguments that are one tensor, the
-          // first writes and the others add.
-          const GradientTarget dx = tape.gradient_target(x_slot);
-          const GradientTarget dresidual = tape.gradient_target(residual);
-          const GradientTarget dbias = tape.gradient_target(bias);
-          const GradientTarget dresidual_shift = tape.gradient_target(residual_shift);
-          const GradientTarget dscale = tape.gradient_target(scale);
-          const GradientTarget dshift = tape.gradient_target(shift);
-          AffineReluBackward<T> call{dy.data<T>(),
-                                     kept.data_or_null<T>(),
-                                     mask.data_or_null<uint8_t>(),
-                                     scale.data_or_null<P>(),
-                                     relu,
-                                     dx.data<T>(),
-                                     dresidual.data<T>(),
-                                     dscale.data<P>(),
-                                     dbias.data<P>(),
-                                     dresidual_shift.data<P>(),
-                                     dshift.data<P>(),
-                                     dx.accumulate,
-                                     dresidual.accumulate,
-                                     dscale.accumulate,
-                                     dbias.accumulate,
-                                     dresidual_shift.accumulate,
-                                     dshift.accumulate,
-                                     nullptr,
-                                     size};
-          const Tensor partials = tape.empty({call.partials_size()}, DType::kF64);
-          call.partials = partials.data<double>();
-          run(call, tape.stream());
+          run_with_partials(
+              AffineReluBackward<T>{.dy = dy.data<T>(),
+                                    .x = kept.data_or_null<T>(),
+                                    .mask = mask.data_or_null<uint8_t>(),
+                                    .scale = scale.data_or_null<P>(),
+                                    .relu = relu,
+                                    .dx = tape.gradient<T>(x),
+                                    .dresidual = tape.gradient<T>(residual),
+                                    .dbias = tape.gradient<P>(bias),
+                                    .dresidual_shift = tape.gradient<P>(residual_shift),
+                                    .dscale = tape.gradient<P>(scale),
+                                    .dshift = tape.gradient<P>(shift),
+                                    .size = size},
+              tape);
         });
   });
 }

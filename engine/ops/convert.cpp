@@ -10,10 +10,10 @@ namespace {
 template <class From, class To>
 Tensor convert_to(Tape& tape, const Tensor& x) {
   Tensor y = tape.empty(x.shape(), dtype_of<To>());
-  run(Convert<From, To>{x.data<From>(), y.data<To>(), false, x.size()}, tape.stream());
+  run(Convert<From, To>{.x = x.data<From>(), .y = {y.data<To>()}, .size = x.size()}, tape.stream());
   return tape.record(y, {x}, [&tape, x = x.slot()](const Tensor& dy) {
-    const GradientTarget dx = tape.gradient_target(x);
-    run(Convert<To, From>{dy.data<To>(), dx.data<From>(), dx.accumulate, dy.size()}, tape.stream());
+    run(Convert<To, From>{.x = dy.data<To>(), .y = tape.gradient<From>(x), .size = dy.size()},
+        tape.stream());
   });
 }
 

@@ -18,7 +18,12 @@ Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& b
     Tensor y = tape.empty({rows, out}, parameter_dtype(x.dtype()));
     run(Gemm<T, P>{false, true, rows, out, in, x.data<T>(), weight.data<T>(), y.data<P>(), false},
         tape.stream());
-    run(AddBias<P>{y.data<P>(), bias.data<P>(), y.data<P>(), rows, out}, tape.stream());
+    run(AddBias<P>{.x = y.data<P>(),
+                   .bias = bias.data<P>(),
+                   .y = y.data<P>(),
+                   .rows = rows,
+                   .columns = out},
+        tape.stream());
     return tape.record(
         y, {x, weight, bias}, [&tape, x, weight, bias, rows, in, out](const Tensor& dy) {
           Stream& stream = tape.stream();
@@ -28,8 +33,8 @@ Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& b
                            dw.accumulate},
                 stream);
           }
-          if (const GradientTarget db = tape.gradient_target(bias); db.tensor) {
-            run(ColumnSum<P>{dy.data<P>(), db.data<P>(), db.accumulate, rows, out}, stream);
+          if (const Gradient<P> db = tape.gradient<P>(bias); db.to) {
+            run(ColumnSum<P>{.x = dy.data<P>(), .y = db, .rows = rows, .columns = out}, stream);
           }
           if (const GradientTarget dx = tape.gradient_target(x); dx.tensor) {
             run(Gemm<T>{false, false, rows, in, out, dy_as_x.data<T>(), weight.data<T>(),

@@ -1,9 +1,8 @@
-// The losses. Forward of a loss already computes the gradient for a
-// loss gradient of 1; backward scales it.
+// The losses. Forward already computes the gradient for a loss gradient of 1; backward scales it.
 #include "kernels/loss/call.h"
 
 #include "engine/ops.h"
-#include "kernels/device/run.h"
+#include "engine/ops/partials.h"
 #include "kernels/elementwise/call.h"
 
 namespace basin {
@@ -19,23 +18,26 @@ Tensor cross_entropy(Tape& tape, const Tensor& logits, const Tensor& targets,
     Tensor loss = tape.empty({1}, logits.dtype());
     Tensor unit =
         tape.will_record({logits}) ? tape.empty(logits.shape(), logits.dtype()) : Tensor();
-    Call<T> call{logits.data<T>(),       targets.data<T>(), loss.data<T>(),
-                 unit.data_or_null<T>(), logits.shape()[0], logits.shape()[1]};
-    Tensor partials;
-    if constexpr (requires { call.partials; }) {
-      partials = tape.empty({call.rows}, DType::kF64);
-      call.partials = partials.data<double>();
-    }
+    Call<T> call{.logits = logits.data<T>(),
+                 .targets = targets.data<T>(),
+                 .loss = loss.data<T>(),
+                 .dlogits = unit.data_or_null<T>(),
+                 .rows = logits.shape()[0],
+                 .classes = logits.shape()[1]};
     if constexpr (requires { call.predictions; }) {
       if (predictions) {
         *predictions = tape.empty({call.rows}, DType::kI32);
         call.predictions = predictions->data<int32_t>();
       }
+      run_with_partials(call, tape);
+    } else {
+      run(call, tape.stream());
     }
-    run(call, tape.stream());
     return tape.record(loss, {logits}, [&tape, logits = logits.slot(), unit](const Tensor& dy) {
-      const GradientTarget dx = tape.gradient_target(logits);
-      run(Scale<T>{unit.data<T>(), dy.data<T>(), dx.data<T>(), dx.accumulate, unit.size()},
+      run(Scale<T>{.x = unit.data<T>(),
+                   .factor = dy.data<T>(),
+                   .y = tape.gradient<T>(logits),
+                   .size = unit.size()},
           tape.stream());
     });
   });

@@ -10,17 +10,25 @@ Tensor max_pool(Tape& tape, const Tensor& x) {
   const Shape s = x.shape();
   BASIN_CHECK(s.rank() == 4, "max_pool: x must be NHWC, got ", s.text());
   return dispatch(x.dtype(), [&]<class T>() {
-    MaxPoolForward<T> call{x.data<T>(), nullptr, nullptr, s[0], s[1], s[2], s[3]};
-    const Shape out{s[0], call.out_height(), call.out_width(), s[3]};
+    const Shape out{s[0], pooled_side(s[1]), pooled_side(s[2]), s[3]};
     Tensor y = tape.empty(out, x.dtype());
     Tensor index = tape.will_record({x}) ? tape.empty(out, DType::kU8) : Tensor();
-    call.y = y.data<T>();
-    call.index = index.data_or_null<uint8_t>();
-    run(call, tape.stream());
+    run(MaxPoolForward<T>{.x = x.data<T>(),
+                          .y = y.data<T>(),
+                          .index = index.data_or_null<uint8_t>(),
+                          .batch = s[0],
+                          .height = s[1],
+                          .width = s[2],
+                          .channels = s[3]},
+        tape.stream());
     return tape.record(y, {x}, [&tape, x = x.slot(), index, s](const Tensor& dy) {
-      const GradientTarget dx = tape.gradient_target(x);
-      run(MaxPoolBackward<T>{dy.data<T>(), index.data<uint8_t>(), dx.data<T>(), dx.accumulate, s[0],
-                             s[1], s[2], s[3]},
+      run(MaxPoolBackward<T>{.dy = dy.data<T>(),
+                             .index = index.data<uint8_t>(),
+                             .dx = tape.gradient<T>(x),
+                             .batch = s[0],
+                             .height = s[1],
+                             .width = s[2],
+                             .channels = s[3]},
           tape.stream());
     });
   });
@@ -31,11 +39,18 @@ Tensor global_average_pool(Tape& tape, const Tensor& x) {
   BASIN_CHECK(s.rank() == 4, "global_average_pool: x must be NHWC, got ", s.text());
   return dispatch(x.dtype(), [&]<class T>() {
     Tensor y = tape.empty({s[0], s[3]}, x.dtype());
-    run(AveragePoolForward<T>{x.data<T>(), y.data<T>(), s[0], s[1] * s[2], s[3]}, tape.stream());
+    run(AveragePoolForward<T>{.x = x.data<T>(),
+                              .y = y.data<T>(),
+                              .batch = s[0],
+                              .area = s[1] * s[2],
+                              .channels = s[3]},
+        tape.stream());
     return tape.record(y, {x}, [&tape, x = x.slot(), s](const Tensor& dy) {
-      const GradientTarget dx = tape.gradient_target(x);
-      run(AveragePoolBackward<T>{dy.data<T>(), dx.data<T>(), dx.accumulate, s[0], s[1] * s[2],
-                                 s[3]},
+      run(AveragePoolBackward<T>{.dy = dy.data<T>(),
+                                 .dx = tape.gradient<T>(x),
+                                 .batch = s[0],
+                                 .area = s[1] * s[2],
+                                 .channels = s[3]},
           tape.stream());
     });
   });

@@ -58,7 +58,7 @@ void measure_copy(Stream& stream, StepArena& arena, DevicePeaks& peaks) {
     double total = 0;
     for (int pass = 0; pass < kMostRuns && total < kRunsTime; ++pass) {
       for (int64_t begin = 0; begin + piece <= size; begin += piece) {
-        const Scale<T> copy{x + begin, nullptr, y + begin, false, piece};
+        const Scale<T> copy{.x = x + begin, .y = {y + begin}, .size = piece};
         const double seconds = seconds_of(copy, stream);
         total += seconds;
         peaks.copy_bytes_per_second = std::max(peaks.copy_bytes_per_second, copy.bytes() / seconds);
@@ -75,7 +75,7 @@ void fill_with_noise(T* values, int64_t size, uint32_t draw, Stream& stream, Ste
     const auto memory = arena.allocate(size * int64_t{sizeof(float)});
     auto* floats = static_cast<float*>(memory->data());
     fill_with_noise(floats, size, draw, stream, arena);
-    run(Convert<float, Bf16>{floats, values, false, size}, stream);
+    run(Convert<float, Bf16>{.x = floats, .y = {values}, .size = size}, stream);
   } else {
     run(Fill<T>{values, T(0), size}, stream);
     run(AddNoise<T>{values, 1.0, 1, draw, 0, size}, stream);

@@ -17,44 +17,39 @@ namespace basin {
 template <class T>
 struct AffineReluForward {
   static constexpr const char* kName = "affine_relu_forward";
-  const T *x, *residual;
-  const ParameterType<T>*scale, *bias, *residual_shift, *shift;
+  const T *x, *residual = nullptr;
+  const ParameterType<T>*scale = nullptr, *bias = nullptr, *residual_shift = nullptr,
+        *shift = nullptr;
   T* y;
-  uint8_t* mask;  // 1 where z > 0; null: not wanted. After rounding it cannot be read back from y
-                  // when there is a shift
+  uint8_t* mask = nullptr;  // 1 where z > 0; null: not wanted. With a shift, y does not tell after
+                            // rounding
   bool relu;
   int64_t size;
-  double flops() const { return 4.0 * static_cast<double>(size); }
-  double bytes() const {
-    return static_cast<double>(size) * (sizeof(T) * (residual ? 3.0 : 2.0) + (mask ? 1.0 : 0.0));
-  }
+  double flops() const { return count(4, size); }
+  double bytes() const { return count(size, sizeof(T) * (residual ? 3 : 2) + (mask ? 1 : 0)); }
 };
 
 // dz = relu ? dy*mask : dy;  dx (+)= scale*dz;  dresidual (+)= dz;  dscale (+)= sum dz*x;
-// dbias (+)= sum dz;  dresidual_shift (+)= -sum dz;  dshift (+)= sum dy.  Any output may be null.
+// dbias (+)= sum dz;  dresidual_shift (+)= -sum dz;  dshift (+)= sum dy.
 // Sums: fixed chunks, partial sums in double, added in chunk order.
 template <class T>
 struct AffineReluBackward {
   static constexpr const char* kName = "affine_relu_backward";
-  const T *dy, *x;  // x only for dscale
-  const uint8_t* mask;
-  const ParameterType<T>* scale;
+  const T *dy, *x = nullptr;      // x only for dscale
+  const uint8_t* mask = nullptr;  // only with relu
+  const ParameterType<T>* scale = nullptr;
   bool relu;
-  T *dx, *dresidual;
-  ParameterType<T>*dscale, *dbias, *dresidual_shift, *dshift;
-  bool accumulate_dx, accumulate_dresidual, accumulate_dscale, accumulate_dbias;
-  bool accumulate_dresidual_shift, accumulate_dshift;
-  double* partials;  // at least partials_size() elements
+  // Written in this order: of two that are one tensor, the second must be the one that adds.
+  Gradient<T> dx = {}, dresidual = {};
+  Gradient<ParameterType<T>> dbias = {}, dresidual_shift = {}, dscale = {}, dshift = {};
   int64_t size;
+  double* partials = nullptr;  // at least partials_size() elements
   static constexpr int64_t kChunk = 16384;
   constexpr int64_t partials_size() const { return 3 * ((size + kChunk - 1) / kChunk); }
-  double flops() const { return 5.0 * static_cast<double>(size); }
+  double flops() const { return count(5, size); }
   double bytes() const {
-    return static_cast<double>(size) *
-           (sizeof(T) *
-                (1.0 + (dscale ? 1 : 0) + (dx ? 1 : 0) + (dresidual ? 1 : 0) +
-                 (dx && accumulate_dx ? 1 : 0) + (dresidual && accumulate_dresidual ? 1 : 0)) +
-            (relu ? 1.0 : 0.0));
+    return count(size, sizeof(T) * (1 + (dscale.to ? 1 : 0) + dx.passes() + dresidual.passes()) +
+                           (relu ? 1 : 0));
   }
 };
 

@@ -91,8 +91,10 @@ void backward_chunk(const AffineReluBackward<T>& call, int64_t begin, int64_t en
     sum_dz += dz_lanes;
     sum_dzx += dzx_lanes;
     sum_dy += dy_lanes;
-    auto write = [&](T* __restrict out, T factor, bool accumulate) {
-      if (accumulate) {
+    auto write = [&](const Gradient<T>& gradient, T factor) {
+      T* __restrict out = gradient.to;
+      if (!out) return;
+      if (gradient.accumulate) {
 #pragma omp simd
         for (int64_t i = block; i < stop; ++i) {
           out[i] += factor * (kRelu ? (mask[i] ? dy[i] : T(0)) : dy[i]);
@@ -104,8 +106,8 @@ void backward_chunk(const AffineReluBackward<T>& call, int64_t begin, int64_t en
         }
       }
     };
-    if (call.dx) write(call.dx, scale, call.accumulate_dx);
-    if (call.dresidual) write(call.dresidual, T(1), call.accumulate_dresidual);
+    write(call.dx, scale);
+    write(call.dresidual, T(1));
   }
   sums[0] = sum_dz;
   sums[1] = sum_dzx;
@@ -127,22 +129,19 @@ void compute(const AffineReluBackward<T>& call) {
   parallel_chunks(call.size, kChunk, [&](int64_t begin, int64_t end) {
     double* sums = call.partials + 3 * (begin / kChunk);
     if (call.relu) {
-      call.dscale ? backward_chunk<T, true, true>(call, begin, end, sums)
-                  : backward_chunk<T, true, false>(call, begin, end, sums);
+      call.dscale.to ? backward_chunk<T, true, true>(call, begin, end, sums)
+                     : backward_chunk<T, true, false>(call, begin, end, sums);
     } else {
-      call.dscale ? backward_chunk<T, false, true>(call, begin, end, sums)
-                  : backward_chunk<T, false, false>(call, begin, end, sums);
+      call.dscale.to ? backward_chunk<T, false, true>(call, begin, end, sums)
+                     : backward_chunk<T, false, false>(call, begin, end, sums);
     }
   });
   double totals[3] = {0, 0, 0};
   for (int64_t i = 0; i < call.partials_size(); ++i) totals[i % 3] += call.partials[i];
-  auto store = [](ParameterType<T>* out, double value, bool accumulate) {
-    if (out) *out = static_cast<ParameterType<T>>(accumulate ? *out + value : value);
-  };
-  store(call.dbias, totals[0], call.accumulate_dbias);
-  store(call.dresidual_shift, -totals[0], call.accumulate_dresidual_shift);
-  store(call.dscale, totals[1], call.accumulate_dscale);
-  store(call.dshift, totals[2], call.accumulate_dshift);
+  call.dbias.store(0, totals[0]);
+  call.dresidual_shift.store(0, -totals[0]);
+  call.dscale.store(0, totals[1]);
+  call.dshift.store(0, totals[2]);
 }
 
 }  // namespace

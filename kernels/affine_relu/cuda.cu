@@ -56,7 +56,7 @@ __global__ void affine_relu_backward(AffineReluBackward<T> call) {
   for (int64_t first = begin + threadIdx.x * kCount; first < end; first += kThreads * kCount) {
     const int count = static_cast<int>(end - first < kCount ? end - first : kCount);
     const Words gradient = fetch(call.dy + first, count);
-    const Words input = call.dscale ? fetch(call.x + first, count) : Words{};
+    const Words input = call.dscale.to ? fetch(call.x + first, count) : Words{};
     float dy[kCount], dz[kCount], x[kCount];
     Pack<uint8_t, kCount> mask{};
     if (call.relu) load_bytes(call.mask + first, count, mask);
@@ -66,16 +66,16 @@ __global__ void affine_relu_backward(AffineReluBackward<T> call) {
       dz[k] = call.relu && mask.values[k] == 0 ? 0 : dy[k];
       sum_dz.add(dz[k]);
       sum_dy.add(dy[k]);
-      if (call.dscale) sum_dzx.add(dz[k] * x[k]);
+      if (call.dscale.to) sum_dzx.add(dz[k] * x[k]);
     }
-    if (call.dresidual) {
+    if (call.dresidual.to) {
       float out[kCount];
       for (int k = 0; k < kCount; ++k) out[k] = dz[k];
-      store_or_add(call.dresidual + first, count, out, call.accumulate_dresidual);
+      store_or_add(call.dresidual, first, count, out);
     }
-    if (call.dx) {
+    if (call.dx.to) {
       for (int k = 0; k < kCount; ++k) dz[k] *= scale;
-      store_or_add(call.dx + first, count, dz, call.accumulate_dx);
+      store_or_add(call.dx, first, count, dz);
     }
   }
   const double dz = block_sum<kThreads>(sum_dz.value());
@@ -89,10 +89,6 @@ __global__ void affine_relu_backward(AffineReluBackward<T> call) {
   }
 }
 
-__device__ void write_sum(float* out, double sum, bool accumulate) {
-  if (out) *out = static_cast<float>(accumulate ? *out + sum : sum);
-}
-
 template <class T>
 __global__ void affine_relu_backward_sums(AffineReluBackward<T> call) {
   double sums[3] = {0, 0, 0};
@@ -101,10 +97,10 @@ __global__ void affine_relu_backward_sums(AffineReluBackward<T> call) {
   }
   for (int s = 0; s < 3; ++s) sums[s] = block_sum<kThreads>(sums[s]);
   if (threadIdx.x == 0) {
-    write_sum(call.dbias, sums[0], call.accumulate_dbias);
-    write_sum(call.dresidual_shift, -sums[0], call.accumulate_dresidual_shift);
-    write_sum(call.dscale, sums[1], call.accumulate_dscale);
-    write_sum(call.dshift, sums[2], call.accumulate_dshift);
+    call.dbias.store(0, sums[0]);
+    call.dresidual_shift.store(0, -sums[0]);
+    call.dscale.store(0, sums[1]);
+    call.dshift.store(0, sums[2]);
   }
 }
 

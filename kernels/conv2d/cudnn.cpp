@@ -590,16 +590,21 @@ void Cudnn::run(const Problem& problem, const Plan& plan, Tensors tensors, void*
   execute(plan, tensors, workspace);
   const int64_t size = problem.output_size();
   if (problem.type != problem.output_type) {
-    cuda::run(Convert<Bf16, float>{static_cast<const Bf16*>(scratch), static_cast<float*>(target),
-                                   problem.accumulate, size},
+    cuda::run(Convert<Bf16, float>{static_cast<const Bf16*>(scratch),
+                                   {static_cast<float*>(target), problem.accumulate},
+                                   size},
               stream);
   } else if (problem.type == CUDNN_DATA_BFLOAT16) {
-    cuda::run(Scale<Bf16>{static_cast<const Bf16*>(scratch), nullptr, static_cast<Bf16*>(target),
-                          problem.accumulate, size},
+    cuda::run(Scale<Bf16>{static_cast<const Bf16*>(scratch),
+                          nullptr,
+                          {static_cast<Bf16*>(target), problem.accumulate},
+                          size},
               stream);
   } else {
-    cuda::run(Scale<float>{static_cast<const float*>(scratch), nullptr, static_cast<float*>(target),
-                           problem.accumulate, size},
+    cuda::run(Scale<float>{static_cast<const float*>(scratch),
+                           nullptr,
+                           {static_cast<float*>(target), problem.accumulate},
+                           size},
               stream);
   }
 }

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/base/types.h"
+
 namespace basin {
 
 // y[i] (+)= x[i], rounded to To; a sum is rounded once. On GPUs: between float and Bf16.
@@ -10,14 +12,10 @@ template <class From, class To>
 struct Convert {
   static constexpr const char* kName = "convert";
   const From* x;
-  To* y;
-  bool accumulate;
+  Gradient<To> y;
   int64_t size;
-  double flops() const { return accumulate ? static_cast<double>(size) : 0.0; }
-  double bytes() const {
-    return static_cast<double>(sizeof(From) + (accumulate ? 2 : 1) * sizeof(To)) *
-           static_cast<double>(size);
-  }
+  double flops() const { return count(y.accumulate ? 1 : 0, size); }
+  double bytes() const { return count(size, sizeof(From) + y.passes() * sizeof(To)); }
 };
 
 }  // namespace basin

@@ -17,7 +17,7 @@ __global__ void convert(Convert<From, To> call) {
   for_each_vector<kCount>(call.size, [&](int64_t first, int count) {
     float values[kCount];
     load(call.x + first, count, values);
-    store_or_add(call.y + first, count, values, call.accumulate);
+    store_or_add(call.y, first, count, values);
   });
 }
 

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/base/types.h"
+
 namespace basin {
 
 struct CallDescription {
@@ -45,6 +47,15 @@ template <template <class...> class Call, class T, class... Rest>
 constexpr int element_bytes(const Call<T, Rest...>&) {
   return sizeof(T);
 }
+// Whether a call makes this gradient.
+template <class T>
+constexpr bool wanted(const T* to) {
+  return to != nullptr;
+}
+template <class T>
+constexpr bool wanted(const Gradient<T>& gradient) {
+  return gradient.to != nullptr;
+}
 }  // namespace internal
 
 template <class Call>
@@ -78,7 +89,6 @@ CallDescription describe_call(const Call& call) {
     if constexpr (requires { call.channels; }) d.sizes = {call.rows, call.channels};
     if constexpr (requires { call.columns; }) d.sizes = {call.rows, call.columns};
     if constexpr (requires { call.classes; }) d.sizes = {call.rows, call.classes};
-    if constexpr (requires { call.labels; }) d.sizes = {call.rows, call.labels};
   } else if constexpr (requires { call.size; }) {
     d.geometry = Geometry::kFlat;
     d.sizes = {call.size};
@@ -88,8 +98,14 @@ CallDescription describe_call(const Call& call) {
   }
   if constexpr (requires { call.relu; }) d.relu = call.relu;
   if constexpr (requires { call.residual; }) d.residual = call.residual != nullptr;
-  if constexpr (requires { call.dresidual; }) d.residual = call.dresidual != nullptr;
+  if constexpr (requires { call.dresidual; }) d.residual = internal::wanted(call.dresidual);
   if constexpr (requires { call.accumulate; }) d.accumulate = call.accumulate;
+  const auto adds_to = [&](const auto& gradient) { d.accumulate |= gradient.accumulate; };
+  if constexpr (requires { call.dx.accumulate; }) adds_to(call.dx);
+  if constexpr (requires { call.dresidual.accumulate; }) adds_to(call.dresidual);
+  if constexpr (requires { call.dw.accumulate; }) adds_to(call.dw);
+  if constexpr (requires { call.y.accumulate; }) adds_to(call.y);
+  if constexpr (requires { call.c.accumulate; }) adds_to(call.c);
   if constexpr (requires { call.accumulate_dx; }) d.accumulate = call.accumulate_dx;
   if constexpr (requires { call.accumulate_dresidual; }) {
     d.accumulate = d.accumulate || call.accumulate_dresidual;
@@ -99,8 +115,8 @@ CallDescription describe_call(const Call& call) {
     d.biases = (call.bias != nullptr) + (call.shift != nullptr);
   }
   if constexpr (requires { call.dscale, call.dshift; }) {
-    d.scale = call.dscale != nullptr;
-    d.biases = (call.dbias != nullptr) + (call.dshift != nullptr);
+    d.scale = internal::wanted(call.dscale);
+    d.biases = internal::wanted(call.dbias) + internal::wanted(call.dshift);
   }
   return d;
 }

@@ -15,7 +15,7 @@ struct Fill {
   T value;
   int64_t size;
   double flops() const { return 0; }
-  double bytes() const { return static_cast<double>(sizeof(T)) * static_cast<double>(size); }
+  double bytes() const { return count(sizeof(T), size); }
 };
 
 // y[i] = a[i] + b[i]
@@ -25,20 +25,19 @@ struct Add {
   const T *a, *b;
   T* y;
   int64_t size;
-  double flops() const { return static_cast<double>(size); }
-  double bytes() const { return 3.0 * sizeof(T) * static_cast<double>(size); }
+  double flops() const { return count(size); }
+  double bytes() const { return count(3, sizeof(T), size); }
 };
 
 // y[i] (+)= factor * x[i]; `factor` points to one element, null: 1
 template <class T>
 struct Scale {
   static constexpr const char* kName = "scale";
-  const T *x, *factor;
-  T* y;
-  bool accumulate;
+  const T *x, *factor = nullptr;
+  Gradient<T> y;
   int64_t size;
-  double flops() const { return static_cast<double>(size); }
-  double bytes() const { return (accumulate ? 3.0 : 2.0) * sizeof(T) * static_cast<double>(size); }
+  double flops() const { return count(size); }
+  double bytes() const { return count(1 + y.passes(), sizeof(T), size); }
 };
 
 // y[row, c] = [relu](x[row, c] + bias[c] [+ residual[row, c]]); in place when y == x
@@ -50,10 +49,8 @@ struct AddBias {
   int64_t rows, columns;
   const T* residual = nullptr;
   bool relu = false;
-  double flops() const { return static_cast<double>(rows * columns); }
-  double bytes() const {
-    return (residual ? 3.0 : 2.0) * sizeof(T) * static_cast<double>(rows * columns);
-  }
+  double flops() const { return count(rows, columns); }
+  double bytes() const { return count(residual ? 3 : 2, sizeof(T), rows, columns); }
 };
 
 // y[c] (+)= sum over rows of x[row, c]; in row order, in double
@@ -61,13 +58,10 @@ template <class T>
 struct ColumnSum {
   static constexpr const char* kName = "column_sum";
   const T* x;
-  ParameterType<T>* y;
-  bool accumulate;
+  Gradient<ParameterType<T>> y;
   int64_t rows, columns;
-  double flops() const { return static_cast<double>(rows * columns); }
-  double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(rows * columns);
-  }
+  double flops() const { return count(rows, columns); }
+  double bytes() const { return count(sizeof(T), rows, columns); }
 };
 
 // y[i] = (1-t)*a[i] + t*b[i]; y = a exactly at t = 0 and y = b exactly at t = 1, and a exactly
@@ -79,8 +73,8 @@ struct Lerp {
   T* y;
   double t;
   int64_t size;
-  double flops() const { return 3.0 * static_cast<double>(size); }
-  double bytes() const { return 3.0 * sizeof(T) * static_cast<double>(size); }
+  double flops() const { return count(3, size); }
+  double bytes() const { return count(3, sizeof(T), size); }
 };
 
 // A part of a flat array, in elements.
@@ -97,8 +91,8 @@ struct SegmentedSquaredDistance {
   double* sums;
   int64_t segment_count;
   int64_t size;  // elements in all segments
-  double flops() const { return 3.0 * static_cast<double>(size); }
-  double bytes() const { return (b ? 2.0 : 1.0) * sizeof(T) * static_cast<double>(size); }
+  double flops() const { return count(3, size); }
+  double bytes() const { return count(b ? 2 : 1, sizeof(T), size); }
 };
 
 // y[i] += sigma * z_i with z_i ~ N(0, 1) from Philox(seed, purpose kNoise, epoch = draw, sample =
@@ -112,8 +106,8 @@ struct AddNoise {
   uint64_t seed;
   uint32_t draw;
   int64_t offset, size;
-  double flops() const { return 2.0 * static_cast<double>(size); }
-  double bytes() const { return 2.0 * sizeof(T) * static_cast<double>(size); }
+  double flops() const { return count(2, size); }
+  double bytes() const { return count(2, sizeof(T), size); }
 };
 
 }  // namespace basin

@@ -30,8 +30,8 @@ void compute(const Scale<T>& call) {
   const T factor = call.factor ? *call.factor : T(1);
   parallel_chunks(call.size, kGrain, [&](int64_t begin, int64_t end) {
     const T* __restrict x = call.x;
-    T* __restrict y = call.y;
-    if (call.accumulate) {
+    T* __restrict y = call.y.to;
+    if (call.y.accumulate) {
       for (int64_t i = begin; i < end; ++i) y[i] += factor * x[i];
     } else {
       for (int64_t i = begin; i < end; ++i) y[i] = factor * x[i];
@@ -71,10 +71,7 @@ void compute(const ColumnSum<T>& call) {
       const T* x = call.x + row * call.columns + first;
       for (int64_t c = 0; c < width; ++c) sum[c] += x[c];
     }
-    for (int64_t c = 0; c < width; ++c) {
-      auto& y = call.y[first + c];
-      y = static_cast<ParameterType<T>>(call.accumulate ? y + sum[c] : sum[c]);
-    }
+    for (int64_t c = 0; c < width; ++c) call.y.store(first + c, sum[c]);
   }
 }
 

@@ -48,7 +48,7 @@ __global__ void scale(Scale<T> call) {
     float x[kCount];
     load(call.x + first, count, x);
     for (int k = 0; k < kCount; ++k) x[k] *= factor;
-    store_or_add(call.y + first, count, x, call.accumulate);
+    store_or_add(call.y, first, count, x);
   });
 }
 
@@ -85,9 +85,9 @@ __global__ void column_sum(ColumnSum<T> call) {
   partials[threadIdx.y][threadIdx.x] = sum.value();
   __syncthreads();
   if (threadIdx.y == 0 && column < call.columns) {
-    double total = call.accumulate ? call.y[column] : 0;
+    double total = call.y.accumulate ? call.y.to[column] : 0;
     for (int row = 0; row < kRows; ++row) total += partials[row][threadIdx.x];
-    call.y[column] = static_cast<float>(total);
+    call.y.to[column] = static_cast<float>(total);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/base/bf16.h"
+#include "kernels/base/types.h"
 #include "kernels/device/kernel.h"
 
 namespace basin {
@@ -90,7 +91,13 @@ __device__ void store_or_add(T* x, int count, float (&values)[kCount], bool accu
   store(x, count, values);
 }
 
-// The same for bytes, without conversion.
+template <class T, int kCount>
+__device__ void store_or_add(const Gradient<T>& gradient, int64_t first, int count,
+                             float (&values)[kCount]) {
+  store_or_add(gradient.to + first, count, values, gradient.accumulate);
+}
+
+// Bytes, without conversion.
 template <int kCount>
 __device__ void load_bytes(const uint8_t* x, int count, Pack<uint8_t, kCount>& pack) {
   if (is_whole<uint8_t, kCount>(x, count)) {

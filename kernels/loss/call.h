@@ -17,31 +17,30 @@ struct SoftmaxCrossEntropy {
   const T* logits;                  // [rows, classes]
   const ParameterType<T>* targets;  // [rows, classes]
   ParameterType<T>* loss;           // one element
-  T* dlogits;
+  T* dlogits = nullptr;
   int64_t rows, classes;
-  double* partials = nullptr;  // rows elements: the losses of the rows, on devices
+  double* partials = nullptr;  // on devices: the losses of the rows
   int32_t* predictions = nullptr;
-  double flops() const { return 6.0 * static_cast<double>(rows * classes); }
+  constexpr int64_t partials_size() const { return rows; }
+  double flops() const { return count(6, rows, classes); }
   double bytes() const {
-    return static_cast<double>(sizeof(T) * (dlogits ? 2 : 1) + sizeof(ParameterType<T>)) *
-           static_cast<double>(rows * classes);
+    return count(sizeof(T) * (dlogits ? 2 : 1) + sizeof(ParameterType<T>), rows, classes);
   }
 };
 
-// loss = mean over rows and labels of max(x,0) - x*t + log(1+exp(-|x|)); dlogits = (sigmoid(x) -
-// t)/(rows*labels). torch.nn.BCEWithLogitsLoss.
+// loss = mean over rows and classes of max(x,0) - x*t + log(1+exp(-|x|)); dlogits = (sigmoid(x) -
+// t)/(rows*classes). torch.nn.BCEWithLogitsLoss.
 template <class T>
 struct SigmoidCrossEntropy {
   static constexpr const char* kName = "sigmoid_cross_entropy";
-  const T* logits;                  // [rows, labels]
-  const ParameterType<T>* targets;  // [rows, labels]
+  const T* logits;                  // [rows, classes]
+  const ParameterType<T>* targets;  // [rows, classes]
   ParameterType<T>* loss;           // one element
-  T* dlogits;                       // or null
-  int64_t rows, labels;
-  double flops() const { return 6.0 * static_cast<double>(rows * labels); }
+  T* dlogits = nullptr;             // or null
+  int64_t rows, classes;
+  double flops() const { return count(6, rows, classes); }
   double bytes() const {
-    return static_cast<double>(sizeof(T) * (dlogits ? 2 : 1) + sizeof(ParameterType<T>)) *
-           static_cast<double>(rows * labels);
+    return count(sizeof(T) * (dlogits ? 2 : 1) + sizeof(ParameterType<T>), rows, classes);
   }
 };
 
@@ -57,14 +56,14 @@ struct LossSums {
 // whose prediction is the class expected of them.
 struct AddLoss {
   static constexpr const char* kName = "add_loss";
-  const float* loss;           // one element, the mean over the batch
-  const int32_t* predictions;  // [rows], or null: hits are not counted
-  const int32_t* expected;     // [rows]; only with predictions
+  const float* loss;                     // one element, the mean over the batch
+  const int32_t* predictions = nullptr;  // [rows], or null: hits are not counted
+  const int32_t* expected = nullptr;     // [rows]; only with predictions
   LossSums* sums;
   double limit;  // a loss is beyond it if its size is larger, or no number
   int64_t rows;
-  double flops() const { return static_cast<double>(rows); }
-  double bytes() const { return predictions ? 8.0 * static_cast<double>(rows) : 0; }
+  double flops() const { return count(rows); }
+  double bytes() const { return count(predictions ? 8 : 0, rows); }
 };
 
 }  // namespace basin

@@ -36,7 +36,7 @@ void compute(const SoftmaxCrossEntropy<T>& call) {
 
 template <class T>
 void compute(const SigmoidCrossEntropy<T>& call) {
-  const int64_t size = call.rows * call.labels;
+  const int64_t size = call.rows * call.classes;
   double total = 0;
   for (int64_t i = 0; i < size; ++i) {
     const double x = call.logits[i], target = call.targets[i];

@@ -90,7 +90,7 @@ __global__ void softmax_loss(SoftmaxCrossEntropy<T> call) {
 
 template <class T>
 __global__ void sigmoid_gradient(SigmoidCrossEntropy<T> call) {
-  const int64_t size = call.rows * call.labels;
+  const int64_t size = call.rows * call.classes;
   for_each_vector<1>(size, [&](int64_t i, int) {
     const double x = to_float(call.logits[i]), target = call.targets[i];
     const double small = exp(-fabs(x));
@@ -101,7 +101,7 @@ __global__ void sigmoid_gradient(SigmoidCrossEntropy<T> call) {
 
 template <class T>
 __global__ void sigmoid_loss(SigmoidCrossEntropy<T> call) {
-  const int64_t size = call.rows * call.labels;
+  const int64_t size = call.rows * call.classes;
   double sum = 0;
   for (int64_t i = threadIdx.x; i < size; i += kThreads) {
     const double x = to_float(call.logits[i]), target = call.targets[i];
@@ -146,7 +146,7 @@ void launch_call(const SoftmaxCrossEntropy<T>& call, StreamHandle stream) {
 template <class T>
 void launch_call(const SigmoidCrossEntropy<T>& call, StreamHandle stream) {
   if (call.dlogits) {
-    launch(sigmoid_gradient<T>, blocks_for(call.rows * call.labels, 1), kThreads, 0, stream, call);
+    launch(sigmoid_gradient<T>, blocks_for(call.rows * call.classes, 1), kThreads, 0, stream, call);
   }
   launch(sigmoid_loss<T>, 1, kThreads, 0, stream, call);
 }

@@ -20,17 +20,14 @@ struct MaxPoolForward {
   static constexpr const char* kName = "max_pool_forward";
   const T* x;
   T* y;
-  uint8_t* index;  // null: not wanted
+  uint8_t* index = nullptr;  // null: not wanted
   int64_t batch, height, width, channels;
   constexpr int64_t out_height() const { return pooled_side(height); }
   constexpr int64_t out_width() const { return pooled_side(width); }
-  double flops() const {
-    return 9.0 * static_cast<double>(batch * out_height() * out_width() * channels);
-  }
+  double flops() const { return count(9, batch, out_height(), out_width(), channels); }
   double bytes() const {
-    return static_cast<double>(batch * channels) *
-           (static_cast<double>(height * width * int64_t{sizeof(T)}) +
-            static_cast<double>(out_height() * out_width()) * (sizeof(T) + (index ? 1.0 : 0.0)));
+    return count(batch, height, width, channels, sizeof(T)) +
+           count(batch, out_height(), out_width(), channels, sizeof(T) + (index ? 1 : 0));
   }
 };
 
@@ -41,18 +38,14 @@ struct MaxPoolBackward {
   static constexpr const char* kName = "max_pool_backward";
   const T* dy;
   const uint8_t* index;
-  T* dx;
-  bool accumulate;
+  Gradient<T> dx;
   int64_t batch, height, width, channels;
   constexpr int64_t out_height() const { return pooled_side(height); }
   constexpr int64_t out_width() const { return pooled_side(width); }
-  double flops() const {
-    return static_cast<double>(batch * out_height() * out_width() * channels);
-  }
+  double flops() const { return count(batch, out_height(), out_width(), channels); }
   double bytes() const {
-    return static_cast<double>(batch * channels) *
-           (static_cast<double>(height * width * int64_t{sizeof(T)}) * (accumulate ? 2 : 1) +
-            static_cast<double>(out_height() * out_width()) * (sizeof(T) + 1.0));
+    return count(dx.passes(), batch, height, width, channels, sizeof(T)) +
+           count(batch, out_height(), out_width(), channels, sizeof(T) + 1);
   }
 };
 
@@ -63,10 +56,8 @@ struct AveragePoolForward {
   const T* x;
   T* y;
   int64_t batch, area, channels;
-  double flops() const { return static_cast<double>(batch * area * channels); }
-  double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(batch * (area + 1) * channels);
-  }
+  double flops() const { return count(batch, area, channels); }
+  double bytes() const { return count(sizeof(T), batch, area + 1, channels); }
 };
 
 // dx[n,:,c] (+)= dy[n,c] / area
@@ -74,14 +65,10 @@ template <class T>
 struct AveragePoolBackward {
   static constexpr const char* kName = "average_pool_backward";
   const T* dy;
-  T* dx;
-  bool accumulate;
+  Gradient<T> dx;
   int64_t batch, area, channels;
-  double flops() const { return static_cast<double>(batch * area * channels); }
-  double bytes() const {
-    return static_cast<double>(sizeof(T)) *
-           static_cast<double>(batch * ((accumulate ? 2 : 1) * area + 1) * channels);
-  }
+  double flops() const { return count(batch, area, channels); }
+  double bytes() const { return count(sizeof(T), batch, dx.passes() * area + 1, channels); }
 };
 
 }  // namespace basin

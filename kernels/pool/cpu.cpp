@@ -52,8 +52,8 @@ template <class T>
 void compute(const MaxPoolBackward<T>& call) {
   const int64_t width = call.width;
   parallel_for(call.batch * call.height, [&](int64_t row) {
-    gather_pooled(call, row * width, (row + 1) * width, call.accumulate,
-                  call.dx + row * width * call.channels);
+    gather_pooled(call, row * width, (row + 1) * width, call.dx.accumulate,
+                  call.dx.to + row * width * call.channels);
   });
 }
 
@@ -80,9 +80,9 @@ void compute(const AveragePoolBackward<T>& call) {
   parallel_for(call.batch, [&](int64_t n) {
     const T* __restrict dy = call.dy + n * channels;
     for (int64_t i = 0; i < call.area; ++i) {
-      T* __restrict dx = call.dx + (n * call.area + i) * channels;
+      T* __restrict dx = call.dx.to + (n * call.area + i) * channels;
       const T factor = T(1) / static_cast<T>(call.area);
-      if (call.accumulate) {
+      if (call.dx.accumulate) {
         for (int64_t c = 0; c < channels; ++c) dx[c] += dy[c] * factor;
       } else {
         for (int64_t c = 0; c < channels; ++c) dx[c] = dy[c] * factor;

@@ -91,7 +91,7 @@ __global__ void max_pool_backward(MaxPoolBackward<T> call) {
         for (int k = 0; k < kCount; ++k) dx[k] += index.values[k] == place ? dy[k] : 0;
       }
     }
-    store_or_add(call.dx + at.pixel * call.channels + at.channel, at.count, dx, call.accumulate);
+    store_or_add(call.dx, at.pixel * call.channels + at.channel, at.count, dx);
   });
 }
 
@@ -128,7 +128,7 @@ __global__ void average_pool_backward(AveragePoolBackward<T> call) {
     float dy[kCount];
     load(call.dy + at.pixel / call.area * call.channels + at.channel, at.count, dy);
     for (int k = 0; k < kCount; ++k) dy[k] *= factor;
-    store_or_add(call.dx + at.pixel * call.channels + at.channel, at.count, dy, call.accumulate);
+    store_or_add(call.dx, at.pixel * call.channels + at.channel, at.count, dy);
   });
 }
 

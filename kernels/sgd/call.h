@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kernels/base/bf16.h"
+#include "kernels/base/types.h"
 
 namespace basin {
 
@@ -31,10 +32,8 @@ struct SgdStep {
   int64_t size;  // elements in all chunks
   const SgdControl* control;
   Bf16* copy = nullptr;  // as large as value
-  double flops() const { return 5.0 * static_cast<double>(size); }
-  double bytes() const {
-    return (5.0 * sizeof(T) + (copy ? sizeof(Bf16) : 0)) * static_cast<double>(size);
-  }
+  double flops() const { return count(5, size); }
+  double bytes() const { return count(5 * sizeof(T) + (copy ? sizeof(Bf16) : 0), size); }
 };
 
 }  // namespace basin

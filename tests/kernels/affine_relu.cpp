@@ -35,9 +35,16 @@ void check_forward(int64_t size, int options, Values values, Comparison& compari
   Guarded<float> y(size);
   Guarded<uint8_t> mask(with_mask ? size : 0);
   run_checked({&x, &residual, &scale, &bias, &residual_shift, &shift}, {&y, &mask}, [&] {
-    device::run(AffineReluForward<float>{x.data(), residual.or_null(), scale.or_null(),
-                                         bias.or_null(), residual_shift.or_null(), shift.or_null(),
-                                         y.data(), mask.or_null(), relu, size});
+    device::run(AffineReluForward<float>{.x = x.data(),
+                                         .residual = residual.or_null(),
+                                         .scale = scale.or_null(),
+                                         .bias = bias.or_null(),
+                                         .residual_shift = residual_shift.or_null(),
+                                         .shift = shift.or_null(),
+                                         .y = y.data(),
+                                         .mask = mask.or_null(),
+                                         .relu = relu,
+                                         .size = size});
   });
   int64_t wrong_masks = 0;
   for (int64_t i = 0; i < size; ++i) {
@@ -73,27 +80,21 @@ void check_backward(int64_t size, int options, Values values, Comparison& compar
   Guarded<float> dx = out(2, size, 2), dresidual = out(4, size, 3), dscale = out(8, 1, 4),
                  dbias = out(16, 1, 5), dresidual_shift = out(32, 1, 6), dshift = out(16, 1, 7);
   const Guarded<float> starts[] = {dx, dresidual, dscale, dbias, dresidual_shift, dshift};
-  AffineReluBackward<float> call{};
-  call.size = size;
-  Guarded<double> partials(call.partials_size());
-  call.relu = relu;
-  call.accumulate_dx = call.accumulate_dresidual = call.accumulate_dscale = accumulate;
-  call.accumulate_dbias = call.accumulate_dresidual_shift = call.accumulate_dshift = accumulate;
-  run_checked({&dy, &x, &mask, &scale},
-              {&dx, &dresidual, &dscale, &dbias, &dresidual_shift, &dshift, &partials}, [&] {
-                call.dy = dy.data();
-                call.x = x.or_null();
-                call.mask = mask.or_null();
-                call.scale = scale.or_null();
-                call.dx = dx.or_null();
-                call.dresidual = dresidual.or_null();
-                call.dscale = dscale.or_null();
-                call.dbias = dbias.or_null();
-                call.dresidual_shift = dresidual_shift.or_null();
-                call.dshift = dshift.or_null();
-                call.partials = partials.data();
-                device::run(call);
-              });
+  AffineReluBackward<float> call{.dy = dy.data(),
+                                 .x = x.or_null(),
+                                 .mask = mask.or_null(),
+                                 .scale = scale.or_null(),
+                                 .relu = relu,
+                                 .dx = {dx.or_null(), accumulate},
+                                 .dresidual = {dresidual.or_null(), accumulate},
+                                 .dbias = {dbias.or_null(), accumulate},
+                                 .dresidual_shift = {dresidual_shift.or_null(), accumulate},
+                                 .dscale = {dscale.or_null(), accumulate},
+                                 .dshift = {dshift.or_null(), accumulate},
+                                 .size = size};
+  Guarded<double> partials = partials_of(call);
+  run_call({&dy, &x, &mask, &scale},
+           {&dx, &dresidual, &dscale, &dbias, &dresidual_shift, &dshift, &partials}, call);
   double sum_dz = 0, sum_dzx = 0, sum_dy = 0, abs_dz = 0, abs_dzx = 0, abs_dy = 0;
   auto start = [&](int which, int64_t i) { return accumulate ? double(starts[which][i]) : 0.0; };
   for (int64_t i = 0; i < size; ++i) {
@@ -185,19 +186,21 @@ TEST_CASE("the mask is z > 0, also where rounding hides z behind the shift") {
     const float tiny = static_cast<float>(i / 3 + 1) * 0x1p-40f;
     x[i] = i % 3 == 0 ? tiny : (i % 3 == 1 ? -tiny : 0.0f);
   }
-  device::run(AffineReluForward<float>{x.data(), nullptr, nullptr, nullptr, nullptr, shift.data(),
-                                       y.data(), mask.data(), true, kSize});
+  device::run(AffineReluForward<float>{.x = x.data(),
+                                       .shift = shift.data(),
+                                       .y = y.data(),
+                                       .mask = mask.data(),
+                                       .relu = true,
+                                       .size = kSize});
   Guarded<float> dy = filled<float>(kSize, Values::kIntegers, 5);
-  AffineReluBackward<float> call{};
   Guarded<double> partials(3);
-  call.dy = dy.data();
-  call.mask = mask.data();
-  call.relu = true;
-  call.dx = dx.data();
-  call.dbias = dbias.data();
-  call.partials = partials.data();
-  call.size = kSize;
-  device::run(call);
+  device::run(AffineReluBackward<float>{.dy = dy.data(),
+                                        .mask = mask.data(),
+                                        .relu = true,
+                                        .dx = {dx.data()},
+                                        .dbias = {dbias.data()},
+                                        .size = kSize,
+                                        .partials = partials.data()});
   double sum = 0;
   for (int64_t i = 0; i < kSize; ++i) {
     CHECK(y[i] == 1);  // y - shift says nothing
@@ -213,8 +216,8 @@ TEST_CASE("affine_relu in double keeps the precision of double") {
   constexpr int64_t kSize = 20000;
   Guarded<double> x = filled<double>(kSize, Values::kNormal, 1), y(kSize), bias(1);
   bias[0] = 1e-12;
-  cpu::run(AffineReluForward<double>{x.data(), nullptr, nullptr, bias.data(), nullptr, nullptr,
-                                     y.data(), nullptr, false, kSize});
+  cpu::run(AffineReluForward<double>{
+      .x = x.data(), .bias = bias.data(), .y = y.data(), .relu = false, .size = kSize});
   int64_t wrong = 0;
   for (int64_t i = 0; i < kSize; ++i) wrong += y[i] != x[i] + 1e-12;
   CHECK(wrong == 0);

@@ -23,8 +23,8 @@ TEST_CASE("elementwise calls on bfloat16") {
           {&of<T>(y), &of<T>(added), &of<T>(accumulated), &of<T>(with_bias)}, [&] {
             device::run(Fill<T>{of<T>(y).data(), from_float<T>(2.5f), size});
             device::run(Add<T>{of<T>(a).data(), of<T>(b).data(), of<T>(added).data(), size});
-            device::run(Scale<T>{of<T>(a).data(), of<T>(factor).data(), of<T>(accumulated).data(),
-                                 true, size});
+            device::run(Scale<T>{
+                of<T>(a).data(), of<T>(factor).data(), {of<T>(accumulated).data(), true}, size});
             device::run(
                 AddBias<T>{of<T>(a).data(), of<T>(bias).data(), of<T>(with_bias).data(), 1, size});
           });
@@ -44,7 +44,7 @@ TEST_CASE("column sums of bfloat16") {
     in_both_types([&]<class T>(T) {
       Guarded<float>& y = std::is_same_v<T, Bf16> ? half : single;
       run_checked({&of<T>(x)}, {&y}, [&] {
-        device::run(ColumnSum<T>{of<T>(x).data(), y.data(), false, 20, columns});
+        device::run(ColumnSum<T>{of<T>(x).data(), {y.data()}, 20, columns});
       });
     });
     comparison.floats(half, single, 20);
@@ -68,26 +68,21 @@ TEST_CASE("affine_relu on bfloat16") {
                                          bias.data(), nullptr, nullptr, of<T>(y).data(),
                                          mask.data(), true, size});
       });
-      AffineReluBackward<T> call{};
-      call.size = size;
-      Guarded<double> partials(call.partials_size());
-      run_checked({&of<T>(dy), &of<T>(x), &mask, &scale},
-                  {&of<T>(dx), &of<T>(dresidual), &sums, &partials}, [&] {
-                    call.dy = of<T>(dy).data();
-                    call.x = of<T>(x).data();
-                    call.mask = mask.data();
-                    call.scale = scale.data();
-                    call.relu = true;
-                    call.dx = of<T>(dx).data();
-                    call.dresidual = of<T>(dresidual).data();
-                    call.accumulate_dresidual = true;
-                    call.dscale = sums.data();
-                    call.dbias = sums.data() + 1;
-                    call.dresidual_shift = sums.data() + 2;
-                    call.dshift = sums.data() + 3;
-                    call.partials = partials.data();
-                    device::run(call);
-                  });
+      AffineReluBackward<T> call{.dy = of<T>(dy).data(),
+                                 .x = of<T>(x).data(),
+                                 .mask = mask.data(),
+                                 .scale = scale.data(),
+                                 .relu = true,
+                                 .dx = {of<T>(dx).data()},
+                                 .dresidual = {of<T>(dresidual).data(), true},
+                                 .dbias = {sums.data() + 1},
+                                 .dresidual_shift = {sums.data() + 2},
+                                 .dscale = {sums.data()},
+                                 .dshift = {sums.data() + 3},
+                                 .size = size};
+      Guarded<double> partials = partials_of(call);
+      run_call({&of<T>(dy), &of<T>(x), &mask, &scale},
+               {&of<T>(dx), &of<T>(dresidual), &sums, &partials}, call);
     });
     CHECK(mask_half.bytes == mask_single.bytes);
     forward.results(y, 10);
@@ -140,12 +135,17 @@ TEST_CASE("pooling of bfloat16") {
                   {&of<T>(y), &index, &of<T>(dx), &of<T>(mean), &of<T>(spread)}, [&] {
                     device::run(MaxPoolForward<T>{of<T>(x).data(), of<T>(y).data(), index.data(), 1,
                                                   kSide, kSide, channels});
-                    device::run(MaxPoolBackward<T>{of<T>(dy).data(), index.data(), of<T>(dx).data(),
-                                                   true, 1, kSide, kSide, channels});
+                    device::run(MaxPoolBackward<T>{of<T>(dy).data(),
+                                                   index.data(),
+                                                   {of<T>(dx).data(), true},
+                                                   1,
+                                                   kSide,
+                                                   kSide,
+                                                   channels});
                     device::run(AveragePoolForward<T>{of<T>(x).data(), of<T>(mean).data(), 1,
                                                       kSide * kSide, channels});
-                    device::run(AveragePoolBackward<T>{of<T>(dmean).data(), of<T>(spread).data(),
-                                                       false, 1, kSide * kSide, channels});
+                    device::run(AveragePoolBackward<T>{
+                        of<T>(dmean).data(), {of<T>(spread).data()}, 1, kSide * kSide, channels});
                   });
     });
     CHECK(index_half.bytes == index_single.bytes);

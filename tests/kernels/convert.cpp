@@ -20,7 +20,7 @@ void check_convert(int64_t size, bool accumulate) {
     if (accumulate) y[i] = from_float<To>(starts[i]);
   }
   run_checked({&x}, {&y}, [&] {
-    device::run(Convert<From, To>{x.data(), y.data(), accumulate, size});
+    device::run(Convert<From, To>{x.data(), {y.data(), accumulate}, size});
   });
   int64_t wrong = 0;
   for (int64_t i = 0; i < size; ++i) {
@@ -47,6 +47,6 @@ TEST_CASE("numbers keep their value, or are rounded once, in another storage typ
 // each.
 // clang-format off
 // cpu: the end of the array not looked at
-//   - store_or_add(call.y + first, count,
-//   + store_or_add(call.y + first, kCount,
+//   - store_or_add(call.y, first, count,
+//   + store_or_add(call.y, first, kCount,
 // clang-format on

@@ -51,8 +51,8 @@ TEST_CASE("add and scale are correctly rounded") {
     factor[0] = -1.5f;
     run_checked({&a, &b, &factor}, {&sum, &copied, &scaled}, [&] {
       device::run(Add<float>{a.data(), b.data(), sum.data(), size});
-      device::run(Scale<float>{a.data(), nullptr, copied.data(), false, size});
-      device::run(Scale<float>{a.data(), factor.data(), scaled.data(), false, size});
+      device::run(Scale<float>{.x = a.data(), .y = {copied.data()}, .size = size});
+      device::run(Scale<float>{a.data(), factor.data(), {scaled.data()}, size});
     });
     int64_t wrong = 0;
     for (int64_t i = 0; i < size; ++i) {
@@ -73,7 +73,7 @@ TEST_CASE("scale accumulates") {
       factor[0] = values == Values::kIntegers ? 3.0f : 0.3f;
       const Guarded<float> start = y;
       run_checked({&x, &factor}, {&y}, [&] {
-        device::run(Scale<float>{x.data(), factor.data(), y.data(), true, size});
+        device::run(Scale<float>{x.data(), factor.data(), {y.data(), true}, size});
       });
       Comparison& comparison = values == Values::kIntegers ? exact : rounded;
       for (int64_t i = 0; i < size; ++i) {
@@ -142,7 +142,7 @@ TEST_CASE("column sums: exact on integers, within the tolerance on random number
         Guarded<float> y = output<float>(s.columns, accumulate, values, 2);
         const Guarded<float> start = y;
         run_checked({&x}, {&y}, [&] {
-          device::run(ColumnSum<float>{x.data(), y.data(), accumulate, s.rows, s.columns});
+          device::run(ColumnSum<float>{x.data(), {y.data(), accumulate}, s.rows, s.columns});
         });
         Comparison& comparison = values == Values::kIntegers ? exact : rounded;
         for (int64_t c = 0; c < s.columns; ++c) {

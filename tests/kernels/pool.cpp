@@ -46,8 +46,8 @@ void check_max_pool(const PoolShape& s, Values values, bool accumulate) {
   std::vector<float> want_dx(dx.data(), dx.data() + in_size);
   if (!accumulate) std::fill(want_dx.begin(), want_dx.end(), 0.0f);
   run_checked({&dy, &index}, {&dx}, [&] {
-    device::run(MaxPoolBackward<float>{dy.data(), index.data(), dx.data(), accumulate, s.batch,
-                                       s.height, s.width, s.channels});
+    device::run(MaxPoolBackward<float>{
+        dy.data(), index.data(), {dx.data(), accumulate}, s.batch, s.height, s.width, s.channels});
   });
   int64_t wrong = 0;
   for (int64_t n = 0; n < s.batch; ++n) {
@@ -87,7 +87,7 @@ void check_average_pool(int64_t batch, int64_t area, int64_t channels, Values va
   const Guarded<float> start = dx;
   run_checked({&dy}, {&dx}, [&] {
     device::run(
-        AveragePoolBackward<float>{dy.data(), dx.data(), accumulate, batch, area, channels});
+        AveragePoolBackward<float>{dy.data(), {dx.data(), accumulate}, batch, area, channels});
   });
   for (int64_t n = 0; n < batch; ++n) {
     for (int64_t c = 0; c < channels; ++c) {

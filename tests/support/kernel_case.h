@@ -252,6 +252,21 @@ void run_checked(std::initializer_list<GuardedBytes*> inputs,
   ++case_count;
 }
 
+// The same of one call.
+template <class Call>
+void run_call(std::initializer_list<GuardedBytes*> inputs,
+              std::initializer_list<GuardedBytes*> outputs, const Call& call) {
+  run_checked(inputs, outputs, [&] { device::run(call); });
+}
+
+// Memory for the partial sums of `call`, which is told of it.
+template <class Call>
+Guarded<double> partials_of(Call& call) {
+  Guarded<double> partials(call.partials_size());
+  call.partials = partials.data();
+  return partials;
+}
+
 // Compares results with an oracle in double. For sums of float terms the allowed error is
 // 8 * 2^-24 * sum|terms|, the terms being those of the formula; zero when exact.
 class Comparison {

@@ -222,7 +222,7 @@ TEST_CASE("roofline: a stem in one call has the levels of one in its parts") {
     if (training) {
       BatchNormBackward<float> backward{};
       backward.relu = true, backward.rows = rows, backward.channels = 8, backward.dx = &gradient;
-      add(parts, MaxPoolBackward<float>{{}, {}, {}, false, 2, 8, 6, 8});
+      add(parts, MaxPoolBackward<float>{{}, {}, {&gradient}, 2, 8, 6, 8});
       add(parts, backward);
       BatchNormMaxPoolBackward<float> both{};
       both.x = both.dy = &value, both.dx = &gradient;
