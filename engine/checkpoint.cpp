@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "engine/safetensors.h"
-
 namespace basin {
 namespace {
 
@@ -63,10 +61,6 @@ void append_list(std::string& message, const char* title, const std::vector<std:
   for (const std::string& name : names) message += " " + name;
 }
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 }  // namespace
 
 void save_checkpoint(const State& state, const std::filesystem::path& path,
@@ -100,12 +94,17 @@ void save_checkpoint(const State& state, const std::filesystem::path& path,
 
 std::map<std::string, std::string> load_checkpoint(State& state, const std::filesystem::path& path,
                                                    const LoadOptions& options) {
-  const SafetensorsReader reader(path);
+  return load_checkpoint(state, SafetensorsReader(path), options);
+}
+
+std::map<std::string, std::string> load_checkpoint(State& state, const SafetensorsReader& reader,
+                                                   const LoadOptions& options) {
+  const std::filesystem::path& path = reader.path();
   std::map<std::string, const TensorInfo*> in_file;  // without "module."
   for (const TensorInfo& info : reader.tensors()) {
     const std::string prefix = "module.";
     const std::string name =
-        info.name.rfind(prefix, 0) == 0 ? info.name.substr(prefix.size()) : info.name;
+        info.name.starts_with(prefix) ? info.name.substr(prefix.size()) : info.name;
     BASIN_CHECK(in_file.emplace(name, &info).second, path.string(), ": two tensors are named ",
                 name);
   }
@@ -143,8 +142,8 @@ std::map<std::string, std::string> load_checkpoint(State& state, const std::file
     }
   }
   for (const auto& [name, info] : in_file) {
-    if (ends_with(name, ".num_batches_tracked")) continue;
-    if (options.momentum == Momentum::kWithout && name.rfind(kMomentumPrefix, 0) == 0) continue;
+    if (name.ends_with(".num_batches_tracked")) continue;
+    if (options.momentum == Momentum::kWithout && name.starts_with(kMomentumPrefix)) continue;
     unexpected.push_back(name);
   }
   if (!missing.empty() || !unexpected.empty() || !differing.empty()) {

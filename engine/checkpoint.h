@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/safetensors.h"
 #include "engine/state.h"
 
 namespace basin {
@@ -32,6 +33,9 @@ struct LoadOptions {
 // before anything in the state changes. "num_batches_tracked" entries are accepted and ignored.
 // Returns the file's metadata.
 std::map<std::string, std::string> load_checkpoint(State& state, const std::filesystem::path& path,
+                                                   const LoadOptions& options = {});
+// The same from a file that is open already.
+std::map<std::string, std::string> load_checkpoint(State& state, const SafetensorsReader& reader,
                                                    const LoadOptions& options = {});
 
 }  // namespace basin

@@ -21,7 +21,7 @@ Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride,
 
 // Fixup's scalars and ReLU; every member but `relu` may be empty. All scalars have one element.
 struct AffineRelu {
-  Tensor scale, bias, residual, residual_shift, shift;
+  Tensor scale = {}, bias = {}, residual = {}, residual_shift = {}, shift = {};
   bool relu = true;
 };
 // relu(scale*x + bias + residual - residual_shift) + shift, elementwise, any shape.

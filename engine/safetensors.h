@@ -37,6 +37,7 @@ class SafetensorsReader {
  public:
   explicit SafetensorsReader(const std::filesystem::path& path);
 
+  const std::filesystem::path& path() const { return path_; }
   // In the order of their bytes in the file.
   const std::vector<TensorInfo>& tensors() const { return tensors_; }
   // Null where there is no such tensor. Valid as long as the reader.

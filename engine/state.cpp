@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "engine/transfer.h"
+#include "kernels/base/random.h"
 #include "kernels/convert/call.h"
 #include "kernels/device/run.h"
 #include "kernels/elementwise/call.h"
@@ -32,14 +34,14 @@ void State::begin_module(std::string name) {
   modules_.push_back(std::move(name));
 }
 
-Tensor State::add_parameter(std::string name, Shape shape) {
-  return add(std::move(name), shape, false);
+Tensor State::add_parameter(std::string name, Shape shape, InitialValue init) {
+  return add(std::move(name), shape, false, init);
 }
-Tensor State::add_buffer(std::string name, Shape shape) {
-  return add(std::move(name), shape, true);
+Tensor State::add_buffer(std::string name, Shape shape, InitialValue init) {
+  return add(std::move(name), shape, true, init);
 }
 
-Tensor State::add(std::string name, Shape shape, bool buffer) {
+Tensor State::add(std::string name, Shape shape, bool buffer, InitialValue init) {
   BASIN_CHECK(!values_, "parameter ", name, " was added after allocate()");
   BASIN_CHECK(!modules_.empty(), "parameter ", name, " was added before begin_module()");
   BASIN_CHECK(!index_.contains(name), "two parameters are named ", name);
@@ -47,7 +49,8 @@ Tensor State::add(std::string name, Shape shape, bool buffer) {
   Tensor tensor(nullptr, shape, value_dtype()), copy;
   if (dtype_ == DType::kBF16 && !buffer && shape.rank() >= 2) copy = Tensor(nullptr, shape, dtype_);
   index_[name] = entries_.size();
-  entries_.push_back({std::move(name), modules_.back(), shape, elements, buffer, tensor, copy});
+  entries_.push_back(
+      {std::move(name), modules_.back(), shape, elements, buffer, tensor, copy, init});
   elements += (shape.elements() + kAlignElements - 1) / kAlignElements * kAlignElements;
   auto& ranges = ranges_[modules_.back()];
   (buffer ? ranges.second : ranges.first).end = elements;
@@ -132,6 +135,34 @@ void State::check_same_layout(const State& other) const {
                 "two networks with different parameters: ", a.name, " ", a.shape.text(), " and ",
                 b.name, " ", b.shape.text());
   }
+}
+
+void State::initialize(uint64_t seed) {
+  draw(seed, nullptr);
+}
+
+void State::initialize_module(uint64_t seed, const std::string& module) {
+  parameter_range(module);  // throws for an unknown name
+  draw(seed, &module);
+}
+
+void State::draw(uint64_t seed, const std::string* module) {
+  uint32_t index = 0;
+  for (const Entry& entry : entries_) {
+    RandomStream random(seed, RandomPurpose::kInit, 0, index++);
+    if (module && entry.module != *module) continue;
+    dispatch_parameters(value_dtype(), [&]<class T>() {
+      std::vector<T> values(static_cast<size_t>(entry.shape.elements()));
+      for (T& element : values) {
+        double value = entry.init.value;
+        if (entry.init.kind == InitialValue::Kind::kNormal) value *= random.normal();
+        if (entry.init.kind == InitialValue::Kind::kUniform) value *= 2.0 * random.uniform() - 1.0;
+        element = static_cast<T>(value);
+      }
+      upload(values.data(), entry.tensor, *stream_);
+    });
+  }
+  update_copy();
 }
 
 void State::copy_from(const State& other) {

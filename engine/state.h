@@ -12,6 +12,17 @@
 
 namespace basin {
 
+// How an entry of a State starts: at a constant, or drawn from N(0, value^2) or U(-value, value).
+struct InitialValue {
+  enum class Kind { kConstant, kNormal, kUniform } kind = Kind::kConstant;
+  double value = 0;
+  static InitialValue constant(double value) { return {Kind::kConstant, value}; }
+  static InitialValue normal(double standard_deviation) {
+    return {Kind::kNormal, standard_deviation};
+  }
+  static InitialValue uniform(double bound) { return {Kind::kUniform, bound}; }
+};
+
 // Parameters are registered module by module; a module is a contiguous range by construction, so
 // rewinding is a range copy, interpolation one call, and distance one segmented sum. Each parameter
 // starts on a 64-element boundary; the padding is zero and stays zero. Buffers (running statistics)
@@ -30,6 +41,7 @@ class State {
     bool buffer;         // not trained: running statistics
     Tensor tensor;       // the values
     Tensor copy;         // of weights of a network in bf16: the copy; else empty
+    InitialValue init;
   };
   struct Range {
     int64_t begin = 0, end = 0;
@@ -46,8 +58,8 @@ class State {
   void begin_module(std::string name);
   // What ops are given: the values, or their copy in bf16 where these are weights, of two or more
   // dimensions.
-  Tensor add_parameter(std::string name, Shape shape);
-  Tensor add_buffer(std::string name, Shape shape);
+  Tensor add_parameter(std::string name, Shape shape, InitialValue init = {});
+  Tensor add_buffer(std::string name, Shape shape, InitialValue init = {});
   void allocate(Use use);
 
   DType dtype() const { return dtype_; }
@@ -56,11 +68,17 @@ class State {
   const std::vector<Entry>& entries() const { return entries_; }
   const Entry* find(std::string_view name) const;
   const std::vector<std::string>& modules() const { return modules_; }
+  bool has_buffers() const { return buffer_elements_ > 0; }
   int64_t parameter_count() const;  // trained scalars, without padding
 
   // Throws Error with the names of similar modules when there is none of that name.
   Range parameter_range(const std::string& module) const;
   Range buffer_range(const std::string& module) const;
+
+  // Draws the initial values of all entries, or of those of one module: a function of the seed and
+  // of the place of the entry alone. The second throws Error for an unknown module.
+  void initialize(uint64_t seed);
+  void initialize_module(uint64_t seed, const std::string& module);
 
   // Weight surgery. `other`, `a`, `b` must have the same entries. Buffers are treated like
   // parameters.
@@ -93,7 +111,8 @@ class State {
   void check_gradients_written() const;
 
  private:
-  Tensor add(std::string name, Shape shape, bool buffer);
+  Tensor add(std::string name, Shape shape, bool buffer, InitialValue init);
+  void draw(uint64_t seed, const std::string* module);
   void check_same_layout(const State& other) const;
   std::vector<double> distances(const State* other) const;
 

@@ -1,149 +1,177 @@
-// Fixup ResNets: parameters, forward, initial weights.
-#include "models/fixup_resnet.h"
-
+// The paper's network: ResNets without normalisation, started by Fixup. Source: Zhang, Dauphin, Ma,
+// "Fixup initialization" (ICLR 2019), and the paper's code, third_party/fixup_resnet.
+//
+// stem: conv1 -> + bias1 -> ReLU (-> max pool); blocks; global average pool -> + bias2 -> fc.
+// bottleneck: h = relu(conv1(x + bias1a) + bias1b); h = relu(conv2(h + bias2a) + bias2b);
+//             out = relu(conv3(h + bias3a)*scale + bias3b + id)
+// basic:      h = relu(conv1(x + bias1a) + bias1b);
+//             out = relu(conv2(h + bias2a)*scale + bias2b + id)
+// id = downsample(x + bias1a), a 1x1 convolution, where the shape changes, else x. Every bias and
+// scale is one scalar. Module conv1 holds bias1, module fc holds bias2.
 #include <cmath>
 
+#include "models/registry.h"
+#include "models/resnet_architecture.h"
+
 namespace basin {
+namespace {
 
-FixupResNet::FixupResNet(const ModelOptions& options, DType dtype, Stream& stream)
-    : Network(options, dtype, stream),
-      plan_(resnet_plan(options.name.substr(std::string("fixup_").size()), options.width)) {
-  const int64_t stem = plan_.small_images ? 3 : 7;
-  state_.begin_module("conv1");
-  conv1_ = state_.add_parameter("conv1.weight", {plan_.stem_channels, stem, stem, 3});
-  bias1_ = state_.add_parameter("bias1", {1});
-  for (const BlockPlan& b : plan_.blocks) {
-    state_.begin_module(b.name);
-    auto scalar = [&](const char* name) { return state_.add_parameter(b.name + "." + name, {1}); };
-    auto conv = [&](const char* name, int64_t out, int64_t side, int64_t in) {
-      return state_.add_parameter(b.name + "." + name + ".weight", {out, side, side, in});
+using Init = InitialValue;
+
+constexpr const char* kPrefix = "fixup_";
+
+// U(+-1/sqrt(fan in)): PyTorch's default, which Fixup leaves to the stem and the classifier.
+Init pytorch_default(int64_t fan_in) {
+  return Init::uniform(1 / std::sqrt(static_cast<double>(fan_in)));
+}
+
+class FixupResNet final : public Network {
+ public:
+  FixupResNet(const ModelOptions& options, DType dtype, Stream& stream)
+      : Network(options, dtype, stream),
+        architecture_(
+            resnet_architecture(options.name.substr(std::string(kPrefix).size()), options.width)) {
+    const auto& a = architecture_;
+    const int64_t kernel = a.stem_kernel();
+    state_.begin_module("conv1");
+    conv1_ = state_.add_parameter("conv1.weight", {a.stem_channels, kernel, kernel, 3},
+                                  pytorch_default(kernel * kernel * 3));
+    bias1_ = state_.add_parameter("bias1", {1});
+    for (const ResidualBlock& block : a.blocks) blocks_.push_back(make_block(block));
+    state_.begin_module("fc");
+    bias2_ = state_.add_parameter("bias2", {1});
+    const Init fc = options.zero_fc_init ? Init() : pytorch_default(a.features);
+    fc_weight_ = state_.add_parameter("fc.weight", {options.classes, a.features}, fc);
+    fc_bias_ = state_.add_parameter("fc.bias", {options.classes}, fc);
+  }
+
+ private:
+  struct Block {
+    // conv3 and its biases: of a bottleneck. last_bias: bias3b of a bottleneck, else bias2b.
+    Tensor bias1a, conv1, bias1b, bias2a, conv2, bias2b, bias3a, conv3, last_bias, scale,
+        downsample;
+  };
+
+  Block make_block(const ResidualBlock& shape) {
+    state_.begin_module(shape.name);
+    const auto scalar = [&](const char* name, double value = 0) {
+      return state_.add_parameter(shape.name + "." + name, {1}, Init::constant(value));
     };
-    Block block;
-    if (plan_.bottleneck) {
-      block.bias1a = scalar("bias1a");
-      block.conv1 = conv("conv1", b.planes, 1, b.in_channels);
-      block.bias1b = scalar("bias1b");
-      block.bias2a = scalar("bias2a");
-      block.conv2 = conv("conv2", b.planes, 3, b.planes);
-      block.bias2b = scalar("bias2b");
-      block.bias3a = scalar("bias3a");
-      block.conv3 = conv("conv3", b.out_channels, 1, b.planes);
-      block.scale = scalar("scale");
-      block.bias3b = scalar("bias3b");
+    // He's initialisation times `factor`.
+    const auto conv = [&](const char* name, int64_t out, int64_t side, int64_t in, double factor) {
+      const double he = std::sqrt(2 / static_cast<double>(out * side * side));
+      return state_.add_parameter(shape.name + "." + name + ".weight", {out, side, side, in},
+                                  factor == 0 ? Init() : Init::normal(he * factor));
+    };
+    // Fixup's rule 2: weights inside a branch of m layers start L^(-1/(2m-2)) smaller, with L
+    // branches in all. Rule 1: the last of a branch starts at zero.
+    const auto branches = static_cast<double>(architecture_.blocks.size());
+    Block b;
+    b.bias1a = scalar("bias1a");
+    if (architecture_.bottleneck) {
+      const double inside = std::pow(branches, -0.25);
+      b.conv1 = conv("conv1", shape.planes, 1, shape.in_channels, inside);
+      b.bias1b = scalar("bias1b");
+      b.bias2a = scalar("bias2a");
+      b.conv2 = conv("conv2", shape.planes, 3, shape.planes, inside);
+      b.bias2b = scalar("bias2b");
+      b.bias3a = scalar("bias3a");
+      b.conv3 = conv("conv3", shape.out_channels, 1, shape.planes, 0);
+      b.scale = scalar("scale", 1);
+      b.last_bias = scalar("bias3b");
     } else {
-      block.bias1a = scalar("bias1a");
-      block.conv1 = conv("conv1", b.planes, 3, b.in_channels);
-      block.bias1b = scalar("bias1b");
-      block.bias2a = scalar("bias2a");
-      block.conv2 = conv("conv2", b.out_channels, 3, b.planes);
-      block.scale = scalar("scale");
-      block.bias2b = scalar("bias2b");
+      b.conv1 = conv("conv1", shape.planes, 3, shape.in_channels, std::pow(branches, -0.5));
+      b.bias1b = scalar("bias1b");
+      b.bias2a = scalar("bias2a");
+      b.conv2 = conv("conv2", shape.out_channels, 3, shape.planes, 0);
+      b.scale = scalar("scale", 1);
+      b.last_bias = scalar("bias2b");
     }
-    if (b.downsample) block.downsample = conv("downsample", b.out_channels, 1, b.in_channels);
-    blocks_.push_back(block);
+    if (shape.downsample) {
+      b.downsample = conv("downsample", shape.out_channels, 1, shape.in_channels, 1);
+    }
+    return b;
   }
-  state_.begin_module("fc");
-  bias2_ = state_.add_parameter("bias2", {1});
-  fc_weight_ = state_.add_parameter("fc.weight", {options.classes, plan_.features});
-  fc_bias_ = state_.add_parameter("fc.bias", {options.classes});
-}
 
-Tensor FixupResNet::input_shift(size_t index) const {
-  return index >= 1 && index <= blocks_.size() ? blocks_[index - 1].bias1a : Tensor();
-}
+  // A block begins with x + bias1a, and its skip connection needs x. Where the block runs right
+  // after the module before, that module adds the shift in passing and only x + bias1a is stored;
+  // the skip connection takes the shift off again. The last module of a range adds no shift, nor
+  // does a module whose output a tap wants.
+  Tensor run_modules(Tape& tape, Tensor x, Mode, size_t begin, size_t end,
+                     const Tap& tap) override {
+    bool shifted = false;  // x carries the shift of module i
+    for (size_t i = begin; i < end; ++i) {
+      const bool shift_output = i + 1 < end && i < blocks_.size() && !tap;
+      const Tensor next_shift = shift_output ? blocks_[i].bias1a : Tensor();
+      if (i == 0) {
+        x = stem(tape, x, next_shift);
+      } else if (i <= blocks_.size()) {
+        x = block(tape, i - 1, x, shifted, next_shift);
+      } else {
+        const Tensor pooled = global_average_pool(tape, x);
+        x = linear(tape, affine_relu(tape, pooled, {.bias = bias2_, .relu = false}), fc_weight_,
+                   fc_bias_);
+      }
+      shifted = shift_output;
+      if (tap) tap(state_.modules()[i], x);
+    }
+    return x;
+  }
 
-Activation FixupResNet::forward_module(Tape& tape, size_t index, const Activation& input, Mode,
-                                       const Tensor& next_shift,
-                                       const std::vector<FoldedConvolution>&) {
-  if (index == 0) {
+  Tensor stem(Tape& tape, const Tensor& images, const Tensor& next_shift) {
     Tensor h =
-        conv2d(tape, input.value, conv1_, plan_.small_images ? 1 : 2, plan_.small_images ? 1 : 3);
-    // The shift commutes with the maximum of the pool behind it.
-    h = affine_relu(
-        tape, h,
-        {.scale = {}, .bias = bias1_, .residual = {}, .residual_shift = {}, .shift = next_shift});
-    return {plan_.small_images ? h : max_pool(tape, h), next_shift};
+        conv2d(tape, images, conv1_, architecture_.stem_stride(), architecture_.stem_kernel() / 2);
+    // The shift commutes with the maximum of the pool that follows.
+    h = affine_relu(tape, h, {.bias = bias1_, .shift = next_shift});
+    return architecture_.small_images ? h : max_pool(tape, h);
   }
-  if (index <= blocks_.size()) return forward_block(tape, index - 1, input, next_shift);
-  const Tensor pooled = global_average_pool(tape, input.value);
-  const Tensor shifted = affine_relu(tape, pooled,
-                                     {.scale = {},
-                                      .bias = bias2_,
-                                      .residual = {},
-                                      .residual_shift = {},
-                                      .shift = {},
-                                      .relu = false});
-  return {linear(tape, shifted, fc_weight_, fc_bias_), {}};
-}
 
-Activation FixupResNet::forward_block(Tape& tape, size_t index, const Activation& input,
-                                      const Tensor& next_shift) {
-  const Block& b = blocks_[index];
-  const BlockPlan& plan = plan_.blocks[index];
-  Tensor shifted = input.value;  // x + bias1a
-  if (!input.shift) {
-    shifted = affine_relu(tape, input.value,
-                          {.scale = {},
-                           .bias = b.bias1a,
-                           .residual = {},
-                           .residual_shift = {},
-                           .shift = {},
-                           .relu = false});
+  Tensor block(Tape& tape, size_t index, Tensor x, bool shifted, const Tensor& next_shift) {
+    const Block& b = blocks_[index];
+    const int64_t stride = architecture_.blocks[index].stride;
+    if (!shifted) x = affine_relu(tape, x, {.bias = b.bias1a, .relu = false});
+    // The skip connection takes bias1a off also where it was added here: so a cut before this block
+    // changes no bit.
+    Tensor identity = x, identity_shift = b.bias1a;
+    if (b.downsample) {
+      identity = conv2d(tape, x, b.downsample, stride, 0);
+      identity_shift = {};
+    }
+    Tensor h;
+    if (architecture_.bottleneck) {
+      h = conv2d(tape, x, b.conv1, 1, 0);
+      h = affine_relu(tape, h, {.bias = b.bias1b, .shift = b.bias2a});
+      h = conv2d(tape, h, b.conv2, stride, 1);
+      h = affine_relu(tape, h, {.bias = b.bias2b, .shift = b.bias3a});
+      h = conv2d(tape, h, b.conv3, 1, 0);
+    } else {
+      h = conv2d(tape, x, b.conv1, stride, 1);
+      h = affine_relu(tape, h, {.bias = b.bias1b, .shift = b.bias2a});
+      h = conv2d(tape, h, b.conv2, 1, 1);
+    }
+    return affine_relu(tape, h,
+                       {.scale = b.scale,
+                        .bias = b.last_bias,
+                        .residual = identity,
+                        .residual_shift = identity_shift,
+                        .shift = next_shift});
   }
-  // Also where the shift was added here: then a cut in front of this block changes no bit.
-  Tensor identity = shifted, identity_shift = b.bias1a;
-  if (b.downsample) {
-    identity = conv2d(tape, shifted, b.downsample, plan.stride, 0);
-    identity_shift = {};
-  }
-  Tensor h;
-  if (plan_.bottleneck) {
-    h = conv2d(tape, shifted, b.conv1, 1, 0);
-    h = affine_relu(
-        tape, h,
-        {.scale = {}, .bias = b.bias1b, .residual = {}, .residual_shift = {}, .shift = b.bias2a});
-    h = conv2d(tape, h, b.conv2, plan.stride, 1);
-    h = affine_relu(
-        tape, h,
-        {.scale = {}, .bias = b.bias2b, .residual = {}, .residual_shift = {}, .shift = b.bias3a});
-    h = conv2d(tape, h, b.conv3, 1, 0);
-  } else {
-    h = conv2d(tape, shifted, b.conv1, plan.stride, 1);
-    h = affine_relu(
-        tape, h,
-        {.scale = {}, .bias = b.bias1b, .residual = {}, .residual_shift = {}, .shift = b.bias2a});
-    h = conv2d(tape, h, b.conv2, 1, 1);
-  }
-  h = affine_relu(tape, h,
-                  {.scale = b.scale,
-                   .bias = plan_.bottleneck ? b.bias3b : b.bias2b,
-                   .residual = identity,
-                   .residual_shift = identity_shift,
-                   .shift = next_shift});
-  return {h, next_shift};
-}
 
-Network::Init FixupResNet::init_of(const State::Entry& entry) const {
-  const std::string& name = entry.name;
-  const Shape& s = entry.shape;
-  if (name == "fc.weight" || name == "fc.bias") {
-    if (options_.zero_fc_init) return {};
-    return {Init::Kind::kUniform, 1 / std::sqrt(static_cast<double>(plan_.features))};
-  }
-  // PyTorch's default, U(+-1/sqrt(fan_in)): the Fixup loop does not touch the stem.
-  if (name == "conv1.weight") {
-    return {Init::Kind::kUniform, 1 / std::sqrt(static_cast<double>(s[1] * s[2] * s[3]))};
-  }
-  if (name.ends_with(".weight")) {
-    const double n = static_cast<double>(s[0] * s[1] * s[2]);  // out_channels * k * k
-    if (name.ends_with("downsample.weight")) return {Init::Kind::kNormal, std::sqrt(2 / n)};
-    const bool last = name.ends_with(plan_.bottleneck ? "conv3.weight" : "conv2.weight");
-    if (last) return {};
-    const double branches = static_cast<double>(blocks_.size());  // L
-    const double exponent = plan_.bottleneck ? -0.25 : -0.5;
-    return {Init::Kind::kNormal, std::sqrt(2 / n) * std::pow(branches, exponent)};
-  }
-  return {Init::Kind::kConstant, name.ends_with("scale") ? 1.0 : 0.0};
+  ResNetArchitecture architecture_;
+  Tensor conv1_, bias1_, bias2_, fc_weight_, fc_bias_;
+  std::vector<Block> blocks_;
+};
+
+}  // namespace
+
+NetworkFamily fixup_resnets() {
+  NetworkFamily family;
+  for (const std::string& name : resnet_names()) family.names.push_back(kPrefix + name);
+  family.make = [](const ModelOptions& options, DType dtype,
+                   Stream& stream) -> std::unique_ptr<Network> {
+    return std::make_unique<FixupResNet>(options, dtype, stream);
+  };
+  return family;
 }
 
 }  // namespace basin

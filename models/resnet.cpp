@@ -1,116 +1,171 @@
-// ResNets with batch normalisation: parameters, forward, initial weights.
-#include "models/resnet.h"
-
+// ResNets with batch normalisation (v1.5), under torchvision's names and with its initial weights:
+// convolutions N(0, 2/(out*k*k)), norms 1 and 0, fc U(+-1/sqrt(in)).
+//
+// stem: conv1 -> bn1 -> ReLU (-> max pool); basic or bottleneck blocks; global average pool -> fc.
 #include <cmath>
 
+#include "engine/folding.h"
+#include "models/registry.h"
+#include "models/resnet_architecture.h"
+
 namespace basin {
+namespace {
 
-ResNet::Unit ResNet::add_unit(const std::string& conv, const std::string& norm, int64_t out,
-                              int64_t side, int64_t in) {
-  Unit unit;
-  unit.conv = state_.add_parameter(conv + ".weight", {out, side, side, in});
-  unit.norm.weight = state_.add_parameter(norm + ".weight", {out});
-  unit.norm.bias = state_.add_parameter(norm + ".bias", {out});
-  unit.norm.running_mean = state_.add_buffer(norm + ".running_mean", {out});
-  unit.norm.running_variance = state_.add_buffer(norm + ".running_var", {out});
-  unit.number = convolutions_.size();
-  convolutions_.push_back({conv + ".weight", norm});
-  return unit;
-}
+using Init = InitialValue;
 
-ResNet::ResNet(const ModelOptions& options, DType dtype, Stream& stream)
-    : Network(options, dtype, stream), plan_(resnet_plan(options.name, options.width)) {
-  state_.begin_module("conv1");
-  stem_ = add_unit("conv1", "bn1", plan_.stem_channels, plan_.small_images ? 3 : 7, 3);
-  for (const BlockPlan& b : plan_.blocks) {
-    state_.begin_module(b.name);
-    auto unit = [&](const char* number, int64_t out, int64_t side, int64_t in) {
-      return add_unit(b.name + ".conv" + number, b.name + ".bn" + number, out, side, in);
-    };
-    Block block;
-    if (plan_.bottleneck) {
-      block.units = {unit("1", b.planes, 1, b.in_channels), unit("2", b.planes, 3, b.planes),
-                     unit("3", b.out_channels, 1, b.planes)};
-    } else {
-      block.units = {unit("1", b.planes, 3, b.in_channels), unit("2", b.out_channels, 3, b.planes)};
+class ResNet final : public Network {
+ public:
+  ResNet(const ModelOptions& options, DType dtype, Stream& stream)
+      : Network(options, dtype, stream),
+        architecture_(resnet_architecture(options.name, options.width)) {
+    const auto& a = architecture_;
+    state_.begin_module("conv1");
+    stem_ = add_unit("conv1", "bn1", a.stem_channels, a.stem_kernel(), 3);
+    for (const ResidualBlock& shape : a.blocks) {
+      state_.begin_module(shape.name);
+      const auto unit = [&](const char* number, int64_t out, int64_t side, int64_t in) {
+        return add_unit(shape.name + ".conv" + number, shape.name + ".bn" + number, out, side, in);
+      };
+      Block& block = blocks_.emplace_back();
+      if (a.bottleneck) {
+        block.units = {unit("1", shape.planes, 1, shape.in_channels),
+                       unit("2", shape.planes, 3, shape.planes),
+                       unit("3", shape.out_channels, 1, shape.planes)};
+      } else {
+        block.units = {unit("1", shape.planes, 3, shape.in_channels),
+                       unit("2", shape.out_channels, 3, shape.planes)};
+      }
+      if (shape.downsample) {
+        block.downsample = add_unit(shape.name + ".downsample.0", shape.name + ".downsample.1",
+                                    shape.out_channels, 1, shape.in_channels);
+      }
     }
-    if (b.downsample) {
-      block.downsample = add_unit(b.name + ".downsample.0", b.name + ".downsample.1",
-                                  b.out_channels, 1, b.in_channels);
+    state_.begin_module("fc");
+    const Init fc = options.zero_fc_init
+                        ? Init()
+                        : Init::uniform(1 / std::sqrt(static_cast<double>(a.features)));
+    fc_weight_ = state_.add_parameter("fc.weight", {options.classes, a.features}, fc);
+    fc_bias_ = state_.add_parameter("fc.bias", {options.classes}, fc);
+    if (dtype != DType::kF64) {
+      folding_ = std::make_unique<Folding>(state_, convolutions_, BatchNorm().epsilon);
     }
-    blocks_.push_back(block);
   }
-  state_.begin_module("fc");
-  fc_weight_ = state_.add_parameter("fc.weight", {options.classes, plan_.features});
-  fc_bias_ = state_.add_parameter("fc.bias", {options.classes});
-  if (dtype != DType::kF64) {
-    folding_ = std::make_unique<Folding>(state_, convolutions_, BatchNorm().epsilon);
-  }
-}
 
-Activation ResNet::forward_module(Tape& tape, size_t index, const Activation& input, Mode mode,
-                                  const Tensor&, const std::vector<FoldedConvolution>& folded) {
-  auto unit = [&](const Tensor& x, const Unit& u, int64_t stride, const Tensor& residual,
-                  bool relu) {
-    const int64_t padding = u.conv.shape()[1] / 2;
-    if (!folded.empty()) {
-      const auto& [weight, bias] = folded[u.number];
-      return conv2d(tape, x, weight, stride, padding, {bias, residual, relu});
+  void set_batch_norm_momentum(double momentum) override {
+    stem_.norm.momentum = momentum;
+    for (Block& block : blocks_) {
+      for (Unit& unit : block.units) unit.norm.momentum = momentum;
+      block.downsample.norm.momentum = momentum;
     }
-    const Tensor h = conv2d(tape, x, u.conv, stride, padding);
-    return batch_norm(tape, h, u.norm, mode, residual, relu);
+  }
+
+ private:
+  // A convolution and its batch norm.
+  struct Unit {
+    Tensor conv;
+    BatchNorm norm;
+    size_t number = 0;  // among all
   };
-  if (index == 0) {
-    if (plan_.small_images) return {unit(input.value, stem_, 1, {}, true), {}};
-    if (!folded.empty()) return {max_pool(tape, unit(input.value, stem_, 2, {}, true)), {}};
-    const Tensor h = conv2d(tape, input.value, stem_.conv, 2, stem_.conv.shape()[1] / 2);
-    return {batch_norm_max_pool(tape, h, stem_.norm, mode), {}};
+  struct Block {
+    std::vector<Unit> units;
+    Unit downsample;
+  };
+  using Folded = std::vector<FoldedConvolution>;  // empty: batch norms are computed on their own
+
+  Unit add_unit(const std::string& conv, const std::string& norm, int64_t out, int64_t side,
+                int64_t in) {
+    const Init he = Init::normal(std::sqrt(2 / static_cast<double>(out * side * side)));
+    Unit unit;
+    unit.conv = state_.add_parameter(conv + ".weight", {out, side, side, in}, he);
+    unit.norm.weight = state_.add_parameter(norm + ".weight", {out}, Init::constant(1));
+    unit.norm.bias = state_.add_parameter(norm + ".bias", {out});
+    unit.norm.running_mean = state_.add_buffer(norm + ".running_mean", {out});
+    unit.norm.running_variance = state_.add_buffer(norm + ".running_var", {out}, Init::constant(1));
+    unit.number = convolutions_.size();
+    convolutions_.push_back({conv + ".weight", norm});
+    return unit;
   }
-  if (index <= blocks_.size()) {
-    const Block& block = blocks_[index - 1];
-    const int64_t stride = plan_.blocks[index - 1].stride;
-    const Tensor& x = input.value;
-    const bool dual = block.downsample.conv && folded.empty();
-    Tensor shortcut = x;
-    if (block.downsample.conv) {
-      shortcut = dual ? conv2d(tape, x, block.downsample.conv, stride, 0)
-                      : unit(x, block.downsample, stride, {}, false);
+
+  // An evaluation that records nothing folds batch norms into the convolutions, in f32 or bf16.
+  Tensor run_modules(Tape& tape, Tensor x, Mode mode, size_t begin, size_t end,
+                     const Tap& tap) override {
+    Folded folded;
+    if (folding_ && mode == Mode::kEvaluate && !tape.recording()) {
+      folded = folding_->make(tape, begin, end);
     }
+    for (size_t i = begin; i < end; ++i) {
+      if (i == 0) {
+        x = stem(tape, x, mode, folded);
+      } else if (i <= blocks_.size()) {
+        x = block(tape, i - 1, x, mode, folded);
+      } else {
+        x = linear(tape, global_average_pool(tape, x), fc_weight_, fc_bias_);
+      }
+      if (tap) tap(state_.modules()[i], x);
+    }
+    return x;
+  }
+
+  // [relu](batch_norm(conv(x)) [+ residual])
+  Tensor unit(Tape& tape, const Tensor& x, const Unit& u, int64_t stride, const Tensor& residual,
+              bool relu, Mode mode, const Folded& folded) {
+    if (folded.empty()) {
+      return batch_norm(tape, convolution(tape, x, u, stride), u.norm, mode, residual, relu);
+    }
+    const auto& [weight, bias] = folded[u.number];
+    return conv2d(tape, x, weight, stride, padding(u), {bias, residual, relu});
+  }
+  static int64_t padding(const Unit& u) { return u.conv.shape()[1] / 2; }
+  static Tensor convolution(Tape& tape, const Tensor& x, const Unit& u, int64_t stride) {
+    return conv2d(tape, x, u.conv, stride, padding(u));
+  }
+
+  Tensor stem(Tape& tape, const Tensor& images, Mode mode, const Folded& folded) {
+    const int64_t stride = architecture_.stem_stride();
+    if (!architecture_.small_images && folded.empty()) {
+      return batch_norm_max_pool(tape, convolution(tape, images, stem_, stride), stem_.norm, mode);
+    }
+    const Tensor h = unit(tape, images, stem_, stride, {}, true, mode, folded);
+    return architecture_.small_images ? h : max_pool(tape, h);
+  }
+
+  Tensor block(Tape& tape, size_t index, const Tensor& x, Mode mode, const Folded& folded) {
+    const Block& b = blocks_[index];
+    const int64_t stride = architecture_.blocks[index].stride;
     // The stride sits on the 3x3 convolution: the second of a bottleneck, the first of a basic
     // block.
-    const size_t strided = plan_.bottleneck ? 1 : 0, last = block.units.size() - 1;
+    const size_t strided = architecture_.bottleneck ? 1 : 0, last = b.units.size() - 1;
+    Tensor shortcut = x;
+    const bool two_norms = b.downsample.conv && folded.empty();  // in one call
+    if (two_norms) {
+      shortcut = convolution(tape, x, b.downsample, stride);
+    } else if (b.downsample.conv) {
+      shortcut = unit(tape, x, b.downsample, stride, {}, false, mode, folded);
+    }
     Tensor h = x;
     for (size_t i = 0; i < last; ++i) {
-      h = unit(h, block.units[i], i == strided ? stride : 1, {}, true);
+      h = unit(tape, h, b.units[i], i == strided ? stride : 1, {}, true, mode, folded);
     }
-    if (!dual) return {unit(h, block.units[last], 1, shortcut, true), {}};
-    const Unit& end = block.units[last];
-    h = conv2d(tape, h, end.conv, 1, end.conv.shape()[1] / 2);
-    return {dual_batch_norm(tape, h, end.norm, shortcut, block.downsample.norm, mode), {}};
+    const Unit& end = b.units[last];
+    if (!two_norms) return unit(tape, h, end, 1, shortcut, true, mode, folded);
+    h = convolution(tape, h, end, 1);
+    return dual_batch_norm(tape, h, end.norm, shortcut, b.downsample.norm, mode);
   }
-  return {linear(tape, global_average_pool(tape, input.value), fc_weight_, fc_bias_), {}};
-}
 
-void ResNet::set_batch_norm_momentum(double momentum) {
-  stem_.norm.momentum = momentum;
-  for (Block& block : blocks_) {
-    for (Unit& unit : block.units) unit.norm.momentum = momentum;
-    block.downsample.norm.momentum = momentum;
-  }
-}
+  ResNetArchitecture architecture_;
+  std::vector<NormalisedConvolution> convolutions_;  // of all units, by number
+  Unit stem_;
+  std::vector<Block> blocks_;
+  Tensor fc_weight_, fc_bias_;
+  std::unique_ptr<Folding> folding_;  // null in f64
+};
 
-Network::Init ResNet::init_of(const State::Entry& entry) const {
-  const std::string& name = entry.name;
-  const Shape& s = entry.shape;
-  if (name.starts_with("fc.")) {
-    if (options_.zero_fc_init) return {};
-    return {Init::Kind::kUniform, 1 / std::sqrt(static_cast<double>(plan_.features))};
-  }
-  if (s.rank() == 4) {
-    return {Init::Kind::kNormal, std::sqrt(2 / static_cast<double>(s[0] * s[1] * s[2]))};
-  }
-  const bool one = name.ends_with(".weight") || name.ends_with(".running_var");
-  return {Init::Kind::kConstant, one ? 1.0 : 0.0};
+}  // namespace
+
+NetworkFamily resnets() {
+  return {resnet_names(), [](const ModelOptions& options, DType dtype, Stream& stream) {
+            return std::unique_ptr<Network>(std::make_unique<ResNet>(options, dtype, stream));
+          }};
 }
 
 }  // namespace basin

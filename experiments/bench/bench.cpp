@@ -11,7 +11,7 @@
 #include "kernels/base/random.h"
 #include "kernels/device/clock.h"
 #include "kernels/device/nvtx_ranges.h"
-#include "models/network.h"
+#include "models/registry.h"
 
 namespace basin {
 namespace {

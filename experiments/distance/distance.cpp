@@ -1,5 +1,6 @@
 // Distances per module and in all.
 #include "experiments/distance/distance.h"
+#include "models/registry.h"
 
 #include <cmath>
 

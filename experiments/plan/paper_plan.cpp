@@ -8,7 +8,7 @@
 #include "experiments/program/run_folder.h"
 #include "experiments/program/train.h"
 #include "kernels/base/check.h"
-#include "models/network.h"
+#include "models/registry.h"
 
 namespace basin {
 namespace {

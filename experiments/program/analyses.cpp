@@ -1,5 +1,6 @@
 // Settings, data and networks of the analyses.
 #include "experiments/program/analyses.h"
+#include "models/registry.h"
 
 #include "experiments/program/train.h"
 

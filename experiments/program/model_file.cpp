@@ -2,18 +2,14 @@
 #include "experiments/program/model_file.h"
 
 #include "engine/checkpoint.h"
-#include "engine/safetensors.h"
-#include "models/resnet_plan.h"
+#include "models/registry.h"
 
 namespace basin {
 
-std::filesystem::path checkpoint_path(const std::filesystem::path& path) {
-  if (!std::filesystem::is_directory(path)) return path;
-  return path / "checkpoints" / "last.safetensors";
-}
+namespace {
 
-ModelOptions model_of_checkpoint(const std::filesystem::path& path, const std::string& model) {
-  const SafetensorsReader reader(path);
+ModelOptions model_of(const SafetensorsReader& reader, const std::string& model) {
+  const std::filesystem::path& path = reader.path();
   ModelOptions options;
   options.name = model;
   if (model.empty()) {
@@ -34,11 +30,18 @@ ModelOptions model_of_checkpoint(const std::filesystem::path& path, const std::s
   return options;
 }
 
+}  // namespace
+
+std::filesystem::path checkpoint_path(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return path;
+  return path / "checkpoints" / "last.safetensors";
+}
+
 std::unique_ptr<Network> load_network(const std::filesystem::path& path, const std::string& model,
                                       Stream& stream, State::Use use, DType dtype) {
-  const std::filesystem::path file = checkpoint_path(path);
-  auto network = make_network(model_of_checkpoint(file, model), dtype, stream, use);
-  load_checkpoint(network->state(), file);
+  const SafetensorsReader reader(checkpoint_path(path));
+  auto network = make_network(model_of(reader, model), dtype, stream, use);
+  load_checkpoint(network->state(), reader);
   return network;
 }
 

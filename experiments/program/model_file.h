@@ -1,4 +1,4 @@
-// Networks from checkpoint files: which model a file holds, and loading it.
+// Networks from checkpoint files.
 #pragma once
 
 #include <filesystem>
@@ -10,13 +10,9 @@
 
 namespace basin {
 
-// What a checkpoint says of its network: the model of its metadata, or `model` when given; classes
-// and width from the shapes of fc.weight and conv1.weight. Throws Error when no model is known or
-// they are missing.
-ModelOptions model_of_checkpoint(const std::filesystem::path& path, const std::string& model);
-
-// A network holding the file's weights; `path` may also be a run folder, whose last checkpoint is
-// taken. `dtype`: as make_network().
+// A network that holds the file's weights. `path` may also be a run folder: its last checkpoint is
+// taken. `model`: the network's name; empty: as the file says. Classes and width are those of its
+// tensors. `dtype`: as make_network(). Throws Error when no model is known.
 std::unique_ptr<Network> load_network(const std::filesystem::path& path, const std::string& model,
                                       Stream& stream, State::Use use = State::Use::kValuesOnly,
                                       DType dtype = DType::kF32);

@@ -121,7 +121,7 @@ void Sweep::run(std::vector<Item>& items) {
   };
   set_.for_each_batch([&](const EvaluationBatch& batch) {
     Tape tape(session_.stream, session_.arena, false);
-    Activation activation{batch.images, {}};
+    Tensor activation = batch.images;
     size_t done = 0;  // modules that `activation` has passed, with the base's weights
     for (Item& item : items) {
       if (spent(item)) continue;
@@ -133,7 +133,7 @@ void Sweep::run(std::vector<Item>& items) {
       }
       item.weights ? load(*item.part, *item.weights) : write(item);
       const Tensor logits =
-          network_.forward_range(tape, activation, Mode::kEvaluate, done, modules).value;
+          network_.forward_range(tape, activation, Mode::kEvaluate, done, modules);
       restore(*item.part);
       LossBudget* budget = item.setting->budget;
       const double before = budget ? item.sum.sum_of(budget->kind) : 0;
@@ -157,7 +157,7 @@ void Sweep::estimate_statistics(std::vector<Item>& items) {
   statistics_->for_each_batch([&](const EvaluationBatch& batch) {
     network_.set_batch_norm_momentum(1.0 / static_cast<double>(++batches));
     Tape tape(session_.stream, session_.arena, false);
-    Activation activation{batch.images, {}};
+    Tensor activation = batch.images;
     size_t done = 0;
     for (Item& item : items) {
       check_interruption();

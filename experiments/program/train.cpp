@@ -16,7 +16,7 @@
 #include "experiments/program/csv.h"
 #include "experiments/program/evaluate.h"
 #include "kernels/base/parallel.h"
-#include "models/network.h"
+#include "models/registry.h"
 
 namespace basin {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/safetensors.h"
+#include "models/registry.h"
 #include "tests/support/device_training.h"
 #include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
@@ -192,12 +193,10 @@ TEST_CASE("bf16: logits are fp32, and their bits those of any cut and of rounded
           logits);
     const size_t modules = one.state().modules().size();
     for (size_t cut = 1; cut < modules; ++cut) {
-      const Activation first =
-          one.network->forward_range(tape, {one.images, {}}, Mode::kEvaluate, 0, cut);
-      CHECK(first.value.dtype() == DType::kBF16);
-      const Activation second =
-          one.network->forward_range(tape, first, Mode::kEvaluate, cut, modules);
-      CHECK(download<float>(second.value, one.stream) == logits);
+      const Tensor first = one.network->forward_range(tape, one.images, Mode::kEvaluate, 0, cut);
+      CHECK(first.dtype() == DType::kBF16);
+      const Tensor second = one.network->forward_range(tape, first, Mode::kEvaluate, cut, modules);
+      CHECK(download<float>(second, one.stream) == logits);
     }
   }
 }

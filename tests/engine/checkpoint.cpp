@@ -1,6 +1,7 @@
 // Checkpoints: what is saved comes back bit for bit, under PyTorch's names and layouts, and what
 // does not fit is refused before anything changes.
 #include "engine/checkpoint.h"
+#include "models/registry.h"
 
 #include <doctest/doctest.h>
 #include <sys/stat.h>

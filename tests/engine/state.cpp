@@ -1,5 +1,6 @@
 // The State: modules as ranges, weight surgery on them, distances, noise.
 #include "engine/state.h"
+#include "models/registry.h"
 
 #include <doctest/doctest.h>
 

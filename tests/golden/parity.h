@@ -12,7 +12,7 @@
 
 #include "engine/sgd.h"
 #include "engine/transfer.h"
-#include "models/network.h"
+#include "models/registry.h"
 #include "tests/golden/golden.h"
 
 namespace basin::golden {

@@ -1,6 +1,7 @@
 // Batch norms folded into convolutions: evaluation has the logits of the network that computes them
 // on their own, on every device and in every precision.
 #include "engine/folding.h"
+#include "models/registry.h"
 
 #include <doctest/doctest.h>
 

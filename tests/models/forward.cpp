@@ -241,25 +241,22 @@ TEST_CASE("forward cut at any module is forward, and the first part depends on n
     Tape tape(stream, arena, false);
     const std::vector<float> whole = values_of(network->forward(tape, images, Mode::kEvaluate));
     for (size_t cut = 0; cut <= modules; ++cut) {
-      const Activation middle = network->forward_range(tape, {images, {}}, Mode::kEvaluate, 0, cut);
-      CHECK(!middle.shift);
-      const Activation end = network->forward_range(tape, middle, Mode::kEvaluate, cut, modules);
+      const Tensor middle = network->forward_range(tape, images, Mode::kEvaluate, 0, cut);
+      const Tensor end = network->forward_range(tape, middle, Mode::kEvaluate, cut, modules);
       CAPTURE(net.name);
       CAPTURE(cut);
-      CHECK(values_of(end.value) == whole);
+      CHECK(values_of(end) == whole);
       // Other weights behind the cut: the same activation.
       for (size_t m = 0; m < cut; ++m) {
         other->state().copy_module_from(network->state(), network->state().modules()[m]);
       }
-      const Activation again = other->forward_range(tape, {images, {}}, Mode::kEvaluate, 0, cut);
-      CHECK(values_of(again.value) == values_of(middle.value));
+      const Tensor again = other->forward_range(tape, images, Mode::kEvaluate, 0, cut);
+      CHECK(values_of(again) == values_of(middle));
     }
     CHECK(error_of([&] {
-            network->forward_range(tape, {images, {}}, Mode::kEvaluate, 0, modules + 1);
+            network->forward_range(tape, images, Mode::kEvaluate, 0, modules + 1);
           }) != "");
-    CHECK(error_of([&] {
-            network->forward_range(tape, {images, {}}, Mode::kEvaluate, 2, 1);
-          }) != "");
+    CHECK(error_of([&] { network->forward_range(tape, images, Mode::kEvaluate, 2, 1); }) != "");
   }
 }
 

@@ -1,6 +1,6 @@
 // The gradient of whole networks against central differences in double, all parameters random
 // (Fixup's zeros would hide errors).
-#include "models/network.h"
+#include "models/registry.h"
 #include "tests/support/gradient_check.h"
 
 using namespace basin;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "models/registry.h"
 #include "tests/support/errors.h"
 #include "tests/support/training.h"
 

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "models/network.h"
-#include "models/resnet_plan.h"
+#include "models/registry.h"
 #include "tests/support/errors.h"
 
 using namespace basin;

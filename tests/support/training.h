@@ -8,7 +8,7 @@
 
 #include "engine/sgd.h"
 #include "kernels/base/random.h"
-#include "models/network.h"
+#include "models/registry.h"
 
 namespace basin::test {
 

@@ -1,6 +1,7 @@
 // Training runs: interrupted ones end with the bits of those that were not, and folders are never
 // spoilt.
 #include "experiments/program/train.h"
+#include "models/registry.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
