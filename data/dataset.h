@@ -1,5 +1,5 @@
-// A data set: images of one split with their labels, and the call that loads one by its spec
-// string. docs/data.md describes every spec and the files it expects.
+// A data set: the images of one split with their labels. data/sources/registry.h loads one by its
+// spec string.
 #pragma once
 
 #include <array>
@@ -19,7 +19,6 @@ struct DatasetInfo {
   int64_t height = 0, width = 0;
   std::vector<std::string> class_names;
   bool multi_label = false;       // an image may have any number of the labels
-  bool mirror = true;             // a mirrored image keeps its label; false for digits
   std::array<float, 3> mean{};    // of pixel / 255, for normalising
   std::array<float, 3> stddev{};  // of pixel / 255
 };
@@ -49,11 +48,12 @@ class Dataset {
   // Writes image `index` as it is evaluated: [height, width, 3] RGB.
   virtual void read(int64_t index, uint8_t* pixels) const = 0;
 
-  // Writes a random variant of image `index` for training: [height, width, 3] RGB. Here: shift by
-  // up to an eighth of the side (edge pixels repeated), and a horizontal flip half of the time.
+  // Writes a random variant of image `index` for training: [height, width, 3] RGB. By default the
+  // image changed by draw_change().
   virtual void read_augmented(int64_t index, RandomStream random, uint8_t* pixels) const;
 
-  // The shift and flip by which read_augmented() would change an image; of sets in memory.
+  // How read_augmented() changes an image of a set in memory. By default a shift by up to an eighth
+  // of the side (edge pixels repeated), and a horizontal flip half of the time.
   virtual ShiftAndFlip draw_change(RandomStream random) const;
 
   // The class of image `index`; only when !multi_label().
@@ -68,7 +68,6 @@ class Dataset {
   Dataset(DatasetInfo info, std::vector<uint8_t> label_rows);
 
   void check_index(int64_t index) const;
-  bool mirror() const { return info_.mirror; }
 
  private:
   DatasetInfo info_;
@@ -78,9 +77,7 @@ class Dataset {
 };
 
 struct DataOptions {
-  // fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, idx:DIR, cifar10:DIR,
-  // cifar100:DIR, imagefolder:DIR, imagenet:DIR, domainnet:DIR/DOMAIN, chexpert:DIR
-  std::string spec = "fashion/photo";
+  std::string spec = "fashion/photo";  // as in data/sources/registry.cpp
   std::string data_dir;       // of the Fashion-MNIST files; empty: where Debian installs them
   int64_t image_size = 0;     // side in pixels; 0: the set's own (images in files: 224)
   std::string split = "all";  // training images: "all", "source", or "target" (never in "source")
@@ -100,10 +97,5 @@ struct DataSplits {
   // Images held out beside the test images, to select by; null: the set has none.
   std::shared_ptr<const Dataset> validation = nullptr;
 };
-
-// Loads all splits. Throws Error naming the file, what it holds, what was expected, and the
-// remedy. Rendered sets use all threads of kernels/base/parallel.h; the result does not depend on
-// them.
-DataSplits load_data(const DataOptions& options);
 
 }  // namespace basin::data

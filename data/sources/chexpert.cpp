@@ -7,10 +7,10 @@
 #include <string_view>
 
 #include "data/file.h"
+#include "data/image_files.h"
+#include "data/selection.h"
 #include "data/shuffle.h"
-#include "data/sources/image_files.h"
-#include "data/sources/sources.h"
-#include "data/sources/xray.h"
+#include "data/sources/chexpert_xray.h"
 #include "kernels/base/check.h"
 
 namespace basin::data {

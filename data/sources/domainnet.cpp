@@ -6,9 +6,8 @@
 #include <optional>
 
 #include "data/file.h"
+#include "data/image_files.h"
 #include "data/shuffle.h"
-#include "data/sources/image_files.h"
-#include "data/sources/sources.h"
 #include "kernels/base/check.h"
 
 namespace basin::data {

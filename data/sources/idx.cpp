@@ -6,7 +6,6 @@
 #include <filesystem>
 
 #include "data/file.h"
-#include "data/sources/sources.h"
 #include "kernels/base/check.h"
 
 namespace basin::data {
@@ -61,24 +60,24 @@ IdxFile read_idx_file(const std::string& directory, const std::string& name, siz
 
 }  // namespace
 
-IdxSplit read_idx(const std::string& directory, const std::string& prefix,
-                  const std::string& remedy) {
+LabelledImages read_idx(const std::string& directory, const std::string& prefix,
+                        const std::string& remedy) {
   auto images = read_idx_file(directory, prefix + "-images-idx3-ubyte", 3, remedy);
   const auto labels = read_idx_file(directory, prefix + "-labels-idx1-ubyte", 1, remedy);
   BASIN_CHECK(images.dims[0] == labels.dims[0], images.path, ": ", images.dims[0], " images, but ",
               labels.path, " has ", labels.dims[0], " labels; ", remedy);
   return {images.dims[1],
           images.dims[2],
-          std::move(images.values),
-          {labels.values.begin(), labels.values.end()}};
+          {labels.values.begin(), labels.values.end()},
+          std::move(images.values)};
 }
 
 DataSplits load_idx(const std::string& directory, const DataOptions& options) {
   const std::string remedy = concat("idx:", directory,
                                     " expects MNIST's four files (train- and t10k-, "
                                     "images-idx3-ubyte and labels-idx1-ubyte, plain or .gz)");
-  const IdxSplit train = read_idx(directory, "train", remedy);
-  const IdxSplit test = read_idx(directory, "t10k", remedy);
+  LabelledImages train = read_idx(directory, "train", remedy);
+  const LabelledImages test = read_idx(directory, "t10k", remedy);
   BASIN_CHECK(train.height == test.height && train.width == test.width, directory,
               ": training images are ", train.height, "x", train.width, ", test images ",
               test.height, "x", test.width, "; ", remedy);
@@ -86,12 +85,8 @@ DataSplits load_idx(const std::string& directory, const DataOptions& options) {
   const int64_t test_classes = *std::max_element(test.labels.begin(), test.labels.end()) + 1;
   BASIN_CHECK(test_classes <= classes, directory, ": a test label is ", test_classes - 1,
               ", but training labels end at ", classes - 1, "; ", remedy);
-  check_image_size(options, std::max(train.height, train.width));
 
   DatasetInfo info;
-  info.height = train.height;
-  info.width = train.width;
-  info.mirror = false;  // digits and letters do not survive it
   for (int64_t c = 0; c < classes; ++c) info.class_names.push_back(std::to_string(c));
   double sum = 0, squares = 0;
   for (const uint8_t pixel : train.pixels) {
@@ -104,24 +99,8 @@ DataSplits load_idx(const std::string& directory, const DataOptions& options) {
   info.mean.fill(static_cast<float>(mean));
   info.stddev.fill(static_cast<float>(std::sqrt(variance)));
 
-  const auto take = [&](const IdxSplit& split, const std::vector<int64_t>& indices,
-                        const std::string& name) {
-    const int64_t plane = split.height * split.width;
-    std::vector<int32_t> labels;
-    std::vector<uint8_t> pixels;
-    pixels.reserve(indices.size() * plane);
-    for (const int64_t i : indices) {
-      labels.push_back(split.labels[i]);
-      pixels.insert(pixels.end(), &split.pixels[i * plane], &split.pixels[i * plane] + plane);
-    }
-    DatasetInfo named = info;
-    named.name = concat("idx:", directory, " ", name);
-    return std::make_shared<const ArrayDataset>(named, std::move(labels), std::move(pixels));
-  };
-  const int64_t border = source_count(static_cast<int64_t>(train.labels.size()));
-  const auto in_source = [&](int64_t i) { return i < border; };
-  return {take(train, select_train(train.labels, classes, in_source, options), "train"),
-          take(test, select_test(test.labels, classes, options), "test")};
+  train.mirror = false;  // digits and letters do not survive it
+  return split_arrays(info, train, test, options);
 }
 
 }  // namespace basin::data

@@ -3,8 +3,7 @@
 #include <cctype>
 #include <filesystem>
 
-#include "data/sources/image_files.h"
-#include "data/sources/sources.h"
+#include "data/image_files.h"
 #include "kernels/base/check.h"
 
 namespace basin::data {

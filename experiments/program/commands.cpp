@@ -9,6 +9,7 @@
 
 #include "data/dataset.h"
 #include "data/image/contact_sheet.h"
+#include "data/sources/registry.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
 #include "experiments/distance/distance.h"
@@ -29,13 +30,6 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
-constexpr const char* kDataHelp =
-    "data set: fashion/photo, fashion/clipart, fashion/quickdraw, fashion/mosaic, idx:DIR, "
-    "cifar10:DIR, cifar100:DIR, imagefolder:DIR (DIR/train/CLASS/*.jpg, DIR/test or DIR/val), "
-    "imagenet:DIR (DIR/train/WNID/*.JPEG, DIR/val/WNID/*.JPEG), domainnet:DIR/DOMAIN (official "
-    "lists DIR/DOMAIN_train.txt, DIR/DOMAIN_test.txt), chexpert:DIR (DIR/train.csv, "
-    "DIR/valid.csv); docs/data.md says more";
-
 }  // namespace
 
 void print(const CommonOptions& common, const nlohmann::ordered_json& json,
@@ -45,7 +39,7 @@ void print(const CommonOptions& common, const nlohmann::ordered_json& json,
 }
 
 void add_test_data(CLI::App* sub, data::DataOptions& data) {
-  sub->add_option("--data", data.spec, kDataHelp)->required();
+  sub->add_option("--data", data.spec, data::help())->required();
   sub->add_option("--data-dir", data.data_dir,
                   "folder of the Fashion-MNIST files [where Debian puts them]");
   sub->add_option("--image-size", data.image_size, "side of the images in pixels; 0: the set's own")
@@ -72,7 +66,7 @@ void add_train_command(CLI::App& app, const CommonOptions& common, Session& sess
                   "18, 34, 50, 101, 152 (ImageNet), 18_32, 34_32, 50_32");
   sub->add_option("--width", o.width, "channels of the first stage; 0: the network's own");
   sub->add_flag("--zero-fc-init", o.zero_fc_init, "start fc at zero, as the first Fixup did");
-  sub->add_option("--data", o.data.spec, kDataHelp)->required();
+  sub->add_option("--data", o.data.spec, data::help())->required();
   sub->add_option("--data-dir", o.data.data_dir,
                   "folder of the Fashion-MNIST files [where Debian puts them]");
   sub->add_option("--split", o.data.split,

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "data/sources/registry.h"
 #include "kernels/base/check.h"
 
 namespace basin {

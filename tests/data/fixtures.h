@@ -12,7 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/sources.h"
+#include "data/array_dataset.h"
+#include "data/sources/registry.h"
 #include "kernels/base/check.h"
 
 namespace basin::data {

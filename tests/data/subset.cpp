@@ -1,7 +1,7 @@
 // Parts of data sets.
 #include "data/subset.h"
 
-#include "data/sources/sources.h"
+#include "data/array_dataset.h"
 #include "tests/data/fixtures.h"
 
 #include <doctest/doctest.h>

@@ -12,7 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "data/sources/sources.h"
+#include "data/array_dataset.h"
+#include "data/sources/registry.h"
 #include "engine/files.h"
 #include "experiments/program/train.h"
 #include "kernels/base/random.h"

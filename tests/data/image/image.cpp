@@ -8,7 +8,7 @@
 
 #include "data/image/contact_sheet.h"
 #include "data/shuffle.h"
-#include "data/sources/sources.h"
+#include "data/array_dataset.h"
 #include "tests/data/fixtures.h"
 
 using namespace basin;

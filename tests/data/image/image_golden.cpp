@@ -6,7 +6,7 @@
 
 #include "data/image/image.h"
 #include "data/shuffle.h"
-#include "data/sources/xray.h"
+#include "data/sources/chexpert_xray.h"
 #include "tests/data/fixtures.h"
 
 using namespace basin;

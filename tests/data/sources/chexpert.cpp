@@ -4,7 +4,7 @@
 
 #include "data/image/image.h"
 #include "data/shuffle.h"
-#include "data/sources/xray.h"
+#include "data/sources/chexpert_xray.h"
 #include "data/subset.h"
 #include "tests/data/fixtures.h"
 

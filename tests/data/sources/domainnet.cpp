@@ -149,7 +149,7 @@ TEST_CASE("DomainNet lists that are cut off, damaged or lying are refused by fil
                  folder.path("sketch_test.txt") + ": no such file"));
   DataOptions options;
   options.spec = "domainnet:";
-  CHECK(contains(error_of([&] { load_data(options); }), "domainnet:DIRECTORY/DOMAIN"));
+  CHECK(contains(error_of([&] { load_data(options); }), "domainnet:DIR/DOMAIN"));
 }
 
 TEST_CASE("bad images of DomainNet stop the load by name, or are left out when asked") {

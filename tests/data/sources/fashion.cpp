@@ -4,8 +4,8 @@
 #include <cstdio>
 
 #include "data/loader.h"
+#include "data/sources/fashion_render.h"
 #include "data/sources/idx.h"
-#include "data/sources/render.h"
 #include "kernels/base/parallel.h"
 #include "tests/data/fixtures.h"
 
@@ -146,7 +146,7 @@ TEST_CASE("photo: sizes, labels and statistics of the whole set") {
   CHECK(splits.test->size() == 10000);
   CHECK(splits.train->classes() == 10);
   CHECK(splits.train->height() == 32);
-  const IdxSplit raw = read_idx(kFolder, "train", "");
+  const LabelledImages raw = read_idx(kFolder, "train", "");
   std::vector<int64_t> histogram(256), by_class(10);
   for (int64_t i = 0; i < 60000; ++i) {
     ++by_class[splits.train->label(i)];
@@ -166,7 +166,7 @@ TEST_CASE("photo: sizes, labels and statistics of the whole set") {
 
 TEST_CASE("source is the first 50,000 training images and target is drawn from the rest") {
   if (files_missing()) return;
-  const IdxSplit raw = read_idx(kFolder, "train", "");
+  const LabelledImages raw = read_idx(kFolder, "train", "");
   const auto rendered = [&](int64_t i) {
     Bytes grey(1024);
     render_photo(&raw.pixels[i * 784], grey.data());
@@ -182,7 +182,7 @@ TEST_CASE("source is the first 50,000 training images and target is drawn from t
 
 TEST_CASE("the domains show the same garments, each drawn by the index of its photograph") {
   if (files_missing()) return;
-  const IdxSplit raw = read_idx(kFolder, "train", "");
+  const LabelledImages raw = read_idx(kFolder, "train", "");
   const auto photo = load("photo", "target", 50).train,
              clipart = load("clipart", "target", 50).train,
              quickdraw = load("quickdraw", "target", 50).train;
@@ -254,7 +254,7 @@ TEST_CASE("mosaic: one to four garments of one side of the split, multi-hot") {
   for (int count = 1; count <= 4; ++count) CHECK(with_labels[count] > 80);
   for (const int count : by_class) CHECK(count > 150);
   // Built of target photographs only, as the whole target split shows in order.
-  const IdxSplit raw = read_idx(kFolder, "train", "");
+  const LabelledImages raw = read_idx(kFolder, "train", "");
   const auto whole = load("mosaic", "target", 0).train;
   REQUIRE(whole->size() == 10000);
   for (const int64_t i : {0, 1, 2, 3, 4, 5, 4321, 9999}) {

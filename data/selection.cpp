@@ -1,5 +1,5 @@
-// Images in memory, and the choice of the images of a split.
-#include "data/sources/sources.h"
+// Draws of images, evenly by class.
+#include "data/selection.h"
 
 #include <algorithm>
 #include <string>
@@ -10,15 +10,6 @@
 namespace basin::data {
 
 namespace {
-
-int64_t stored_channels(const Dataset& dataset, const std::vector<uint8_t>& pixels) {
-  const int64_t plane = dataset.size() * dataset.height() * dataset.width();
-  const auto bytes = static_cast<int64_t>(pixels.size());
-  BASIN_CHECK(dataset.size() > 0 && (bytes == plane || bytes == 3 * plane), dataset.name(), ": ",
-              bytes, " bytes of pixels for ", dataset.size(), " images of ", dataset.height(), "x",
-              dataset.width());
-  return bytes / plane;
-}
 
 // From every class the same number of its indices, as `options` and the caller order them.
 std::vector<int64_t> take_evenly(const std::vector<std::vector<int64_t>>& by_class, int64_t count,
@@ -40,31 +31,6 @@ std::vector<int64_t> take_evenly(const std::vector<std::vector<int64_t>>& by_cla
 }
 
 }  // namespace
-
-ArrayDataset::ArrayDataset(DatasetInfo info, std::vector<int32_t> labels,
-                           std::vector<uint8_t> pixels)
-    : Dataset(std::move(info), std::move(labels)),
-      pixels_(std::move(pixels)),
-      stored_channels_(stored_channels(*this, pixels_)) {}
-
-ArrayDataset::ArrayDataset(DatasetInfo info, std::vector<uint8_t> label_rows,
-                           std::vector<uint8_t> pixels)
-    : Dataset(std::move(info), std::move(label_rows)),
-      pixels_(std::move(pixels)),
-      stored_channels_(stored_channels(*this, pixels_)) {}
-
-void ArrayDataset::read(int64_t index, uint8_t* pixels) const {
-  check_index(index);
-  const int64_t plane = height() * width();
-  const uint8_t* stored = pixels_.data() + index * plane * stored_channels_;
-  if (stored_channels_ == 3) {
-    std::copy_n(stored, plane * 3, pixels);
-  } else {
-    for (int64_t i = 0; i < plane; ++i) {
-      pixels[3 * i] = pixels[3 * i + 1] = pixels[3 * i + 2] = stored[i];
-    }
-  }
-}
 
 std::vector<int64_t> select_train(const std::vector<int32_t>& labels, int64_t classes,
                                   const std::function<bool(int64_t)>& in_source,
@@ -95,12 +61,6 @@ std::vector<int64_t> select_test(const std::vector<int32_t>& labels, int64_t cla
   }
   if (options.test_size == 0) return all;
   return take_evenly(by_class, options.test_size, "test_size", options.spec);
-}
-
-void check_image_size(const DataOptions& options, int64_t side) {
-  BASIN_CHECK(options.image_size == 0 || options.image_size == side, options.spec, ": image_size ",
-              options.image_size, ", but its images are ", side, "x", side, "; use ", side,
-              " or 0");
 }
 
 }  // namespace basin::data

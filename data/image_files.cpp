@@ -1,10 +1,10 @@
 // Reads image files, and crops them as torchvision does.
-#include "data/sources/image_files.h"
+#include "data/image_files.h"
 
 #include <algorithm>
 #include <cstdio>
 
-#include "data/sources/sources.h"
+#include "data/selection.h"
 #include "kernels/base/check.h"
 #include "kernels/base/parallel.h"
 

@@ -1,7 +1,7 @@
 // The renderers of the derived domains. Contours are level sets of a blurred mask: the distance of
 // a pixel to one is about |value - level| / |gradient|, which gives smooth strokes without
 // supersampling.
-#include "data/sources/render.h"
+#include "data/sources/fashion_render.h"
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // Grey images: affine maps, equalisation, resizing, blur.
-#include "data/sources/xray.h"
+#include "data/sources/chexpert_xray.h"
 
 #include <algorithm>
 #include <array>
