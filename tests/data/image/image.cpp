@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "data/array_dataset.h"
 #include "data/image/contact_sheet.h"
 #include "data/shuffle.h"
-#include "data/array_dataset.h"
 #include "tests/data/fixtures.h"
 
 using namespace basin;
