@@ -77,56 +77,47 @@ std::vector<int64_t> Plan::assign(int64_t shards) const {
 
 PlanOutcome Plan::run(const Shard& shard, const fs::path& failed, Session& session) const {
   PlanOutcome outcome;
-  const std::vector<int64_t> owners = assign(shard.count);
-  std::map<std::string, TaskState> states;
-  std::vector<size_t> waiting;
-  double total = 0;
   create_folders(failed);
-  auto failure_file = [&](const std::string& name) { return failed / (name + ".txt"); };
+  auto failure_file = [&](const Task& task) { return failed / (task.name + ".txt"); };
+  std::map<std::string, const Task*> by_name;
+  std::map<std::string, TaskState> states;
+  std::vector<const Task*> waiting;  // of this shard
+  double total = 0;
+  const std::vector<int64_t> owners = assign(shard.count);
   for (size_t i = 0; i < tasks_.size(); ++i) {
     const Task& task = tasks_[i];
-    states[task.name] = is_done(task.folder) ? TaskState::kDone : TaskState::kWaiting;
+    by_name[task.name] = &task;
     if (owners[i] != shard.index) continue;
+    waiting.push_back(&task);
     total += task_weight(task.cost);
-    waiting.push_back(i);
-    fs::remove(failure_file(task.name));
+    fs::remove(failure_file(task));
   }
-  // What another shard has done or failed since.
-  auto look = [&](const std::string& name) {
-    TaskState& state = states.at(name);
-    if (state == TaskState::kWaiting) {
-      const auto task =
-          std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& t) { return t.name == name; });
-      if (is_done(task->folder)) {
-        state = TaskState::kDone;
-      } else if (fs::exists(failure_file(name))) {
-        state = TaskState::kFailed;
-      }
-    }
+  // Other shards may have done or failed it since the last look.
+  auto state_of = [&](const std::string& name) {
+    TaskState& state = states[name];
+    const Task& task = *by_name.at(name);
+    if (state == TaskState::kWaiting && is_done(task.folder)) state = TaskState::kDone;
+    if (state == TaskState::kWaiting && fs::exists(failure_file(task))) state = TaskState::kFailed;
     return state;
   };
-  session.progress = std::make_unique<Progress>(session.log, total);
   auto fail = [&](const Task& task, const std::string& why) {
     session.log.message(fmt::format("{} failed: {}", task.name, why));
     outcome.failures.push_back(task.name + ": " + why);
-    states[task.name] = TaskState::kFailed;
-    write_file_atomically(failure_file(task.name), why + "\n");
+    write_file_atomically(failure_file(task), why + "\n");
   };
+  session.progress = std::make_unique<Progress>(session.log, total);
   bool told = false;
   while (!waiting.empty()) {
     check_interruption();
-    auto ready = waiting.end();
     std::string missing;
-    for (auto i = waiting.begin(); i != waiting.end() && ready == waiting.end(); ++i) {
-      const Task& task = tasks_[*i];
-      bool can_run = true;
-      for (const std::string& need : task.needs) {
-        const TaskState state = look(need);
-        if (state == TaskState::kWaiting) can_run = false;
-        if (state == TaskState::kWaiting && missing.empty()) missing = need;
+    const auto ready = std::find_if(waiting.begin(), waiting.end(), [&](const Task* task) {
+      for (const std::string& need : task->needs) {
+        if (state_of(need) != TaskState::kWaiting) continue;
+        if (missing.empty()) missing = need;
+        return false;
       }
-      if (can_run) ready = i;
-    }
+      return true;
+    });
     if (ready == waiting.end()) {
       if (!told) session.log.message("waiting for " + missing + ", which another shard runs");
       told = true;
@@ -134,19 +125,18 @@ PlanOutcome Plan::run(const Shard& shard, const fs::path& failed, Session& sessi
       continue;
     }
     told = false;
-    const Task& task = tasks_[*ready];
+    const Task& task = **ready;
     waiting.erase(ready);
     session.progress->begin_task(task.name, task_weight(task.cost),
                                  3 * task.cost.train_images + task.cost.evaluate_images);
-    std::string failed_need;
-    for (const std::string& need : task.needs) {
-      if (states[need] == TaskState::kFailed) failed_need = need;
-    }
-    if (states[task.name] == TaskState::kDone) {
+    const auto failed_need =
+        std::find_if(task.needs.begin(), task.needs.end(),
+                     [&](const std::string& need) { return state_of(need) == TaskState::kFailed; });
+    if (state_of(task.name) == TaskState::kDone) {
       session.progress->skip_task();
       ++outcome.done_before;
-    } else if (!failed_need.empty()) {
-      fail(task, "needs " + failed_need + ", which failed");
+    } else if (failed_need != task.needs.end()) {
+      fail(task, "needs " + *failed_need + ", which failed");
     } else {
       try {
         task.run(session);

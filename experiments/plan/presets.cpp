@@ -8,8 +8,9 @@
 namespace basin {
 namespace {
 
-Rate rate(const std::string& label, double value) {
-  return {label, value};
+// The label is the rate for batches of the paper's size; `scale` is what the batch makes of it.
+Rate rate(const std::string& label, double scale = 1) {
+  return {label, std::stod(label) * scale};
 }
 
 // ---- Fashion: real images in minutes ------------------------------------------------------------
@@ -36,9 +37,7 @@ Recipe fashion_recipe(int64_t epochs, std::vector<Rate> rates) {
   return {.epochs = epochs,
           .batch_size = 16,
           .milestones = {epochs * 3 / 4, epochs * 19 / 20},
-          .rates = std::move(rates),
-          .mixup = 0,
-          .augment = false};
+          .rates = std::move(rates)};
 }
 
 void set_source(Preset& preset, const PresetData& data, int64_t images, int64_t test_images,
@@ -50,12 +49,8 @@ void set_source(Preset& preset, const PresetData& data, int64_t images, int64_t 
   preset.source_data.test_size = test_images;
   preset.source_size = {32, 10, images, test_images};
   // The rate falls for the last epoch.
-  preset.source = {.epochs = epochs,
-                   .batch_size = 64,
-                   .milestones = {epochs - 1},
-                   .rates = {rate("0.03", 0.03)},
-                   .mixup = 0,
-                   .augment = false};
+  preset.source = {
+      .epochs = epochs, .batch_size = 64, .milestones = {epochs - 1}, .rates = {rate("0.03")}};
 }
 
 Preset demo(const PresetData& data) {
@@ -66,15 +61,15 @@ Preset demo(const PresetData& data) {
   preset.source_train_eval = 2000;
   for (const char* name : {"photo", "clipart", "quickdraw"}) {
     TargetDomain target = fashion_target(name, data, 400, 1000);
-    target.finetune = fashion_recipe(12, {rate("0.01", 0.01), rate("0.025", 0.025)});
-    target.randinit = fashion_recipe(12, {rate("0.025", 0.025), rate("0.01", 0.01)});
+    target.finetune = fashion_recipe(12, {rate("0.01"), rate("0.025")});
+    target.randinit = fashion_recipe(12, {rate("0.025"), rate("0.01")});
     target.criticality_images = 100;
     preset.targets.push_back(std::move(target));
   }
   TargetDomain mosaic = fashion_target("mosaic", data, 500, 400);
   // As the paper's CheXpert at a constant rate. It is higher, and batches are smaller, than on the
   // other targets: random starts would not leave chance level in this time.
-  mosaic.finetune = fashion_recipe(10, {rate("0.07", 0.07)});
+  mosaic.finetune = fashion_recipe(10, {rate("0.07")});
   mosaic.finetune.batch_size = 4;
   mosaic.finetune.milestones = {};
   mosaic.randinit = mosaic.finetune;
@@ -110,16 +105,16 @@ Preset smoke(const PresetData& data) {
   preset.source_train_eval = 100;
   preset.targets.clear();
   TargetDomain photo = fashion_target("photo", data, 60, 100);
-  photo.finetune = fashion_recipe(2, {rate("0.01", 0.01)});
-  photo.randinit = fashion_recipe(2, {rate("0.02", 0.02), rate("0.01", 0.01)});
+  photo.finetune = fashion_recipe(2, {rate("0.01")});
+  photo.randinit = fashion_recipe(2, {rate("0.02"), rate("0.01")});
   preset.targets.push_back(photo);
   TargetDomain clipart = fashion_target("clipart", data, 60, 100);
   clipart.finetune = photo.finetune;
   clipart.randinit = photo.randinit;
   preset.targets.push_back(clipart);
   TargetDomain mosaic = fashion_target("mosaic", data, 60, 60);
-  mosaic.finetune = fashion_recipe(1, {rate("0.01", 0.01)});
-  mosaic.randinit = fashion_recipe(2, {rate("0.02", 0.02)});
+  mosaic.finetune = fashion_recipe(1, {rate("0.01")});
+  mosaic.randinit = fashion_recipe(2, {rate("0.02")});
   mosaic.finetune.milestones = mosaic.randinit.milestones = {};
   preset.targets.push_back(mosaic);
   preset.seeds = 2;
@@ -151,7 +146,7 @@ TargetDomain domainnet_target(const std::string& name, const PresetData& data, i
   target.name = name;
   target.data.spec = "domainnet:" + data.domainnet + "/" + name;
   target.size = {224, 345, train_images, test_images};
-  const Rate low = rate("0.02", 0.02 * kDomainNetScale), high = rate("0.1", 0.1 * kDomainNetScale);
+  const Rate low = rate("0.02", kDomainNetScale), high = rate("0.1", kDomainNetScale);
   target.finetune = {.epochs = 100,
                      .batch_size = 32,
                      .milestones = {30, 60, 90},
@@ -172,7 +167,7 @@ Preset paper(const PresetData& data) {
   preset.source = {.epochs = 90,
                    .batch_size = 256,
                    .milestones = {30, 60},
-                   .rates = {rate("0.1", 0.1)},
+                   .rates = {rate("0.1")},
                    .mixup = 0.7,
                    .augment = true};
   preset.source_train_eval = 50000;
@@ -185,15 +180,10 @@ Preset paper(const PresetData& data) {
   chexpert.data.spec = "chexpert:" + data.chexpert;
   chexpert.multi_label = true;
   chexpert.size = {224, 5, 50000, 50000};
-  chexpert.finetune = {.epochs = 200,
-                       .batch_size = 256,
-                       .milestones = {},
-                       .rates = {rate("0.02", 0.02)},
-                       .mixup = 0,
-                       .augment = true};
+  chexpert.finetune = {.epochs = 200, .batch_size = 256, .rates = {rate("0.02")}, .augment = true};
   chexpert.randinit = chexpert.finetune;
   chexpert.randinit.epochs = 400;
-  chexpert.randinit.rates = {rate("0.1", 0.1), rate("0.02", 0.02)};
+  chexpert.randinit.rates = {rate("0.1"), rate("0.02")};
   preset.targets.push_back(std::move(chexpert));
   preset.seeds = preset.other_rate_seeds = 2;
   preset.shuffle_blocks = {1, 2, 4, 7, 8, 14, 16, 28, 32, 56, 112};
@@ -216,21 +206,6 @@ Preset paper(const PresetData& data) {
   return preset;
 }
 
-nlohmann::ordered_json recipe_json(const Recipe& recipe) {
-  nlohmann::ordered_json rates = nlohmann::ordered_json::array();
-  for (const Rate& r : recipe.rates) rates.push_back({{"label", r.label}, {"value", r.value}});
-  return {{"epochs", recipe.epochs},         {"batch_size", recipe.batch_size},
-          {"milestones", recipe.milestones}, {"rates", rates},
-          {"mixup", recipe.mixup},           {"augment", recipe.augment}};
-}
-
-nlohmann::ordered_json data_json(const data::DataOptions& data) {
-  return {{"spec", data.spec},
-          {"split", data.split},
-          {"train_size", data.train_size},
-          {"test_size", data.test_size}};
-}
-
 }  // namespace
 
 Preset preset_of(const std::string& name, const PresetData& data) {
@@ -241,43 +216,28 @@ Preset preset_of(const std::string& name, const PresetData& data) {
   return preset;
 }
 
-std::string preset_text(const Preset& preset) {
-  nlohmann::ordered_json targets = nlohmann::ordered_json::array();
-  for (const TargetDomain& target : preset.targets) {
-    targets.push_back({{"name", target.name},
-                       {"data", data_json(target.data)},
-                       {"finetune", recipe_json(target.finetune)},
-                       {"randinit", recipe_json(target.randinit)},
-                       {"criticality_images", target.criticality_images}});
+// As NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE, but writing only, and in this order.
+#define BASIN_TO_JSON(Type, ...)                                                       \
+  void to_json(nlohmann::ordered_json& nlohmann_json_j, const Type& nlohmann_json_t) { \
+    NLOHMANN_JSON_EXPAND(NLOHMANN_JSON_PASTE(NLOHMANN_JSON_TO, __VA_ARGS__))           \
   }
-  const nlohmann::ordered_json json = {
-      {"model", preset.model},
-      {"source_data", data_json(preset.source_data)},
-      {"source", recipe_json(preset.source)},
-      {"source_train_eval", preset.source_train_eval},
-      {"targets", targets},
-      {"seeds", preset.seeds},
-      {"other_rate_seeds", preset.other_rate_seeds},
-      {"train_eval", preset.train_eval},
-      {"test_every", preset.test_every},
-      {"shuffle_blocks", preset.shuffle_blocks},
-      {"shuffle_permutations", preset.shuffle_permutations},
-      {"shuffle_pixel_permutations", preset.shuffle_pixel_permutations},
-      {"unshuffled_runs", preset.unshuffled_runs},
-      {"shuffle_other_rates", preset.shuffle_other_rates},
-      {"pretraining_checkpoints", preset.pretraining_checkpoints},
-      {"checkpoint_seeds", preset.checkpoint_seeds},
-      {"checkpoint_other_rates", preset.checkpoint_other_rates},
-      {"interpolation_points", preset.interpolation_points},
-      {"rewind_epochs", preset.rewind_epochs},
-      {"random_draws", preset.random_draws},
-      {"criticality_distances", preset.criticality_distances},
-      {"criticality_noise_levels", preset.criticality_noise_levels},
-      {"criticality_draws", preset.criticality_draws},
-      {"criticality_targets", preset.criticality_targets},
-      {"extent_step", preset.extent_step},
-      {"extent_noise_draws", preset.extent_noise_draws}};
-  return json.dump(2);
+namespace data {
+BASIN_TO_JSON(DataOptions, spec, split, train_size, test_size)
+}
+BASIN_TO_JSON(Rate, label, value)
+BASIN_TO_JSON(Recipe, epochs, batch_size, milestones, rates, mixup, augment)
+BASIN_TO_JSON(TargetDomain, name, data, finetune, randinit, criticality_images)
+BASIN_TO_JSON(Preset, model, source_data, source, source_train_eval, targets, seeds,
+              other_rate_seeds, train_eval, test_every, shuffle_blocks, shuffle_permutations,
+              shuffle_pixel_permutations, unshuffled_runs, shuffle_other_rates,
+              pretraining_checkpoints, checkpoint_seeds, checkpoint_other_rates,
+              interpolation_points, rewind_epochs, random_draws, criticality_distances,
+              criticality_noise_levels, criticality_draws, criticality_targets, extent_step,
+              extent_noise_draws)
+#undef BASIN_TO_JSON
+
+std::string preset_text(const Preset& preset) {
+  return nlohmann::ordered_json(preset).dump(2);
 }
 
 }  // namespace basin

@@ -22,8 +22,8 @@ struct Rate {
 // How a network is trained from one kind of start.
 struct Recipe {
   int64_t epochs = 0, batch_size = 0;
-  std::vector<int64_t> milestones;
-  std::vector<Rate> rates;  // the first is the main one, which analyses use
+  std::vector<int64_t> milestones = {};  // none: a constant rate
+  std::vector<Rate> rates = {};          // the first is the main one, which analyses use
   double mixup = 0;
   bool augment = false;
 };

@@ -4,50 +4,34 @@
 
 namespace basin::golden {
 
-TEST_CASE("fixup_resnet18: first step") {
-  check_first_step_in_single("fixup_resnet18");
-}
-TEST_CASE("resnet18: first step") {
-  check_first_step_in_single("resnet18");
-}
-TEST_CASE("fixup_resnet50: first step") {
-  check_first_step_in_single("fixup_resnet50");
-}
-TEST_CASE("resnet50: first step") {
-  check_first_step_in_single("resnet50");
+constexpr const char* kImageNetNetworks[] = {"fixup_resnet18", "resnet18", "fixup_resnet50",
+                                             "resnet50"};
+
+TEST_CASE("ImageNet networks: first step") {
+  for (const char* name : kImageNetNetworks) check_first_step_in_single(name);
 }
 
-TEST_CASE("fixup_resnet18: ten steps") {
-  check_ten_steps_in_single("fixup_resnet18");
-}
-TEST_CASE("resnet18: ten steps") {
-  check_ten_steps_in_single("resnet18");
-}
-TEST_CASE("fixup_resnet50: ten steps") {
-  check_ten_steps_in_single("fixup_resnet50");
-}
-TEST_CASE("resnet50: ten steps") {
-  check_ten_steps_in_single("resnet50");
+TEST_CASE("ImageNet networks: ten steps") {
+  for (const char* name : kImageNetNetworks) check_ten_steps_in_single(name);
 }
 
-TEST_CASE("fixup_resnet50: first step in double") {
-  check_first_step_in_double("fixup_resnet50");
-}
-TEST_CASE("resnet50: first step in double") {
-  check_first_step_in_double("resnet50");
+TEST_CASE("ImageNet networks: first step in double") {
+  for (const char* name : {"fixup_resnet50", "resnet50"}) check_first_step_in_double(name);
 }
 
-// The paper's image size has so many activations that some lie within rounding of a kink:
+// The paper's image size has so many activations that some are within rounding of a kink:
 // README.md.
 TEST_CASE("fixup_resnet50 at 224x224: first step") {
   ModelRun<float>("fixup_resnet50_224").check_first_step(1e-4, 2e-3);
 }
 
-TEST_CASE("fixup_resnet20: ten steps in double") {
-  check_ten_steps_in_double("fixup_resnet20");
-}
-TEST_CASE("resnet20: ten steps in double") {
-  check_ten_steps_in_double("resnet20");
+TEST_CASE("small networks: ten steps in double") {
+  for (const char* name : kSmallNetworks) {
+    CAPTURE(name);
+    ModelRun<double> run(name);
+    run.check_losses(1e-11);
+    run.check_updates(1e-11);
+  }
 }
 
 }  // namespace basin::golden

@@ -18,6 +18,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void finish(const fs::path& folder) {
+  create_folders(folder);
+  write_file_atomically(folder / "DONE", "");
+}
+
 struct PlanFixture {
   TemporaryFolder folder;
   std::vector<std::string> ran;
@@ -33,8 +38,7 @@ struct PlanFixture {
             {.train_images = 10, .evaluate_images = 1},
             [this, name, out](Session&) {
               ran.push_back(name);
-              create_folders(out);
-              write_file_atomically(out / "DONE", "");
+              finish(out);
             }};
   }
   PlanOutcome run(const Plan& plan, Shard shard = {}) {
@@ -114,17 +118,14 @@ TEST_CASE("plan: shares part the work, wait for each other, and pass on failures
   for (const char* name : {"a", "b", "c"}) plan.add(fixture.task(name, {"pretrain"}));
   const std::vector<int64_t> owners = plan.assign(2);
   CHECK(owners == std::vector<int64_t>{0, 1, 0, 1});
-  std::vector<std::string> ran_second;
-  PlanFixture other;  // a process of its own has its own record
-  Plan same;
-  for (const Task& task : plan.tasks()) {
-    Task copy = task;
-    copy.run = [&ran_second, copy](Session&) {
-      ran_second.push_back(copy.name);
-      create_folders(copy.folder);
-      write_file_atomically(copy.folder / "DONE", "");
+  Names ran_second;
+  Plan same;  // in another process
+  for (Task task : plan.tasks()) {
+    task.run = [&ran_second, name = task.name, folder = task.folder](Session&) {
+      ran_second.push_back(name);
+      finish(folder);
     };
-    same.add(copy);
+    same.add(task);
   }
   std::thread second([&] { same.run({1, 2}, fixture.folder.path / "failed", *small_session()); });
   std::this_thread::sleep_for(std::chrono::milliseconds(200));  // it has to wait for "pretrain"
