@@ -1,7 +1,15 @@
 // The rows of the registry.
 #include "experiments/registry.h"
 
+#include "experiments/cka/cka.h"
+#include "experiments/criticality/criticality.h"
+#include "experiments/distance/distance.h"
+#include "experiments/extent/extent.h"
+#include "experiments/interpolate/interpolate.h"
+#include "experiments/mistakes/mistakes.h"
 #include "experiments/report/sections.h"
+#include "experiments/rewind/rewind.h"
+#include "experiments/spectrum/spectrum.h"
 
 namespace basin {
 
@@ -21,18 +29,24 @@ void plan_checkpoints(PaperPlan&);
 namespace {
 
 constexpr Experiment kExperiments[] = {
-    {"curves", "Learning curves: P-T against RI-T", 0, plan_curves, report::write_curves},
-    {"shuffle", "Shuffled images: features or statistics", 8, plan_shuffle, report::write_shuffle},
-    {"mistakes", "Common and uncommon mistakes", 3, plan_mistakes, report::write_mistakes},
-    {"cka", "Feature similarity (CKA)", 4, plan_cka, report::write_cka},
-    {"distance", "Distances in parameter space", 7, plan_distance, report::write_distance},
-    {"interpolate", "Barriers between networks", 1, plan_interpolate, report::write_interpolate},
-    {"extent", "Extent of a basin", 2, plan_extent, report::write_extent},
-    {"rewind", "Rewinding one module", 5, plan_rewind, report::write_rewind},
-    {"criticality", "Module criticality", 5, plan_criticality, report::write_criticality},
-    {"spectrum", "Spectra of the weights", 6, plan_spectrum, report::write_spectrum},
+    {"curves", "Learning curves: P-T against RI-T", 0, plan_curves, report::write_curves, nullptr},
+    {"shuffle", "Shuffled images: features or statistics", 8, plan_shuffle, report::write_shuffle,
+     nullptr},
+    {"mistakes", "Common and uncommon mistakes", 3, plan_mistakes, report::write_mistakes,
+     mistakes_command},
+    {"cka", "Feature similarity (CKA)", 4, plan_cka, report::write_cka, cka_command},
+    {"distance", "Distances in parameter space", 7, plan_distance, report::write_distance,
+     distance_command},
+    {"interpolate", "Barriers between networks", 1, plan_interpolate, report::write_interpolate,
+     interpolate_command},
+    {"extent", "Extent of a basin", 2, plan_extent, report::write_extent, extent_command},
+    {"rewind", "Rewinding one module", 5, plan_rewind, report::write_rewind, rewind_command},
+    {"criticality", "Module criticality", 5, plan_criticality, report::write_criticality,
+     criticality_command},
+    {"spectrum", "Spectra of the weights", 6, plan_spectrum, report::write_spectrum,
+     spectrum_command},
     {"checkpoints", "Fine-tuning from earlier checkpoints", 9, plan_checkpoints,
-     report::write_checkpoints},
+     report::write_checkpoints, nullptr},
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "experiments/bench/call_table.h"
+#include "experiments/program/command.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -30,6 +31,7 @@ struct BenchResult {
 };
 
 BenchResult bench(const BenchOptions& options, Session& session);
+Command bench_command();
 
 // The middle of `values`, the mean of the two in the middle of an even number.
 double median(std::vector<double> values);

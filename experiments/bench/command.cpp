@@ -1,7 +1,6 @@
 // The subcommand that times: its options, and the tables it prints.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -10,8 +9,7 @@
 #include "experiments/bench/chrome_trace.h"
 #include "experiments/bench/peaks.h"
 #include "experiments/bench/roofline.h"
-#include "experiments/program/commands.h"
-#include "experiments/program/csv.h"
+#include "experiments/program/command.h"
 #include "kernels/base/parallel.h"
 
 namespace basin {
@@ -19,16 +17,32 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-struct Options {
+struct BenchCommand {
   BenchOptions bench;
   std::string mode = "train";
   bool by_shape = false;
   std::string trace, csv;
+
+  Options list() {
+    return {
+        {"--model", &bench.model, "network, as for train"},
+        {"--width", &bench.width, "channels of the first stage; 0: the network's own"},
+        {"--image-size", &bench.image_size, "side of the images in pixels"},
+        {"--batch-size", &bench.batch_size, "images per step"},
+        {"--classes", &bench.classes, "outputs of the network"},
+        {"--mode", &mode, "train or eval", one_of({"train", "eval"})},
+        {"--steps", &bench.steps, "steps measured; up to three more are observed"},
+        {"--warmup", &bench.warmup, "steps before"},
+        {"--by-shape", &by_shape, "a row for each call and geometry: layers of one shape together"},
+        {"--trace", &trace, "write the observed step as a Chrome trace, for ui.perfetto.dev"},
+        {"--csv", &csv, "write the table of calls as CSV"},
+        {"--nvtx", &bench.nvtx, "NVTX ranges around calls, for NVIDIA's profilers"}};
+  }
 };
 
 // All that one call of the command found out.
 struct Report {
-  const Options& options;
+  const BenchCommand& options;
   Device device;
   Precision precision;
   BenchResult result;
@@ -54,7 +68,7 @@ std::string teraflops(double rate) {
 // How long captured steps took, or why none was timed; nothing on the CPU, which has no such.
 std::string captured_text(const Report& report) {
   if (report.device == Device::kCpu) return "";
-  if (!report.options.bench.training) return "captured  not timed: evaluation is not captured\n";
+  if (report.options.mode != "train") return "captured  not timed: evaluation is not captured\n";
   const std::vector<double>& times = report.result.captured_step_seconds;
   if (times.empty()) return "captured  not timed: --no-graph\n";
   const auto [least, most] = std::minmax_element(times.begin(), times.end());
@@ -217,53 +231,29 @@ void write_csv(const Report& report) {
 
 }  // namespace
 
-void add_bench_command(CLI::App& app, const CommonOptions& common, Session& session,
-                       std::function<void()>& command) {
-  auto options = std::make_shared<Options>();
-  CLI::App* sub = app.add_subcommand(
-      "bench", "time training steps or evaluation passes on random images, call by call");
-  sub->option_defaults()->always_capture_default();
-  BenchOptions& b = options->bench;
-  sub->add_option("--model", b.model, "network, as for train");
-  sub->add_option("--width", b.width, "channels of the first stage; 0: the network's own");
-  sub->add_option("--image-size", b.image_size, "side of the images in pixels");
-  sub->add_option("--batch-size", b.batch_size, "images per step");
-  sub->add_option("--classes", b.classes, "outputs of the network");
-  sub->add_option("--mode", options->mode, "train or eval")
-      ->check(CLI::IsMember({"train", "eval"}));
-  sub->add_option("--steps", b.steps, "steps measured; up to three more are observed");
-  sub->add_option("--warmup", b.warmup, "steps before");
-  sub->add_flag("--by-shape", options->by_shape,
-                "a row for each call and geometry: layers of one shape together");
-  sub->add_option("--trace", options->trace,
-                  "write the observed step as a Chrome trace, for ui.perfetto.dev");
-  sub->add_option("--csv", options->csv, "write the table of calls as CSV");
-  sub->add_flag("--nvtx", b.nvtx, "NVTX ranges around calls, for NVIDIA's profilers");
-  sub->callback([&common, &session, &command, options] {
-    command = [&common, &session, options] {
-      options->bench.training = options->mode == "train";
-      Report report{*options,
-                    session.stream.device(),
-                    session.precision,
-                    bench(options->bench, session),
-                    {},
-                    {},
-                    {}};
-      // Behind the steps, whose peak memory this would raise.
-      report.peaks =
-          measure_device_peaks(session.stream, session.arena, activation_dtype(session.precision));
-      const StepProfile& profile = report.result.profile;
-      report.rows = call_table(profile.calls, report.peaks, options->by_shape);
-      report.levels = roofline_levels(profile.calls, report.peaks);
-      if (!options->trace.empty()) {
-        write_file_atomically(options->trace, chrome_trace(profile, report.peaks,
-                                                           title(options->bench, options->mode)));
-      }
-      if (!options->csv.empty()) write_csv(report);
-      print(common, json_of(report),
-            header_text(report) + calls_text(report) + levels_text(report));
-    };
-  });
+Command bench_command() {
+  return make_command<BenchCommand>(
+      "time training steps or evaluation passes on random images, call by call",
+      [](const BenchCommand& command, Session& session) {
+        BenchOptions options = command.bench;
+        options.training = command.mode == "train";
+        Report report{
+            command, session.stream.device(), session.precision, bench(options, session), {}, {},
+            {}};
+        // After the steps, whose peak memory this would raise.
+        report.peaks = measure_device_peaks(session.stream, session.arena,
+                                            activation_dtype(session.precision));
+        const StepProfile& profile = report.result.profile;
+        report.rows = call_table(profile.calls, report.peaks, command.by_shape);
+        report.levels = roofline_levels(profile.calls, report.peaks);
+        if (!command.trace.empty()) {
+          write_file_atomically(command.trace,
+                                chrome_trace(profile, report.peaks, title(options, command.mode)));
+        }
+        if (!command.csv.empty()) write_csv(report);
+        return printed(json_of(report),
+                       header_text(report) + calls_text(report) + levels_text(report));
+      });
 }
 
 }  // namespace basin

@@ -13,7 +13,6 @@
 #include "experiments/program/analyses.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/model_file.h"
-#include "experiments/program/run_folder.h"
 
 namespace basin {
 namespace {
@@ -124,37 +123,52 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
   return result;
 }
 
+Options CkaOptions::list() {
+  return Options{Option("a", &a, "checkpoint or run folder").required(),
+                 Option("b", &b, "checkpoint or run folder").required(),
+                 model_option(model),
+                 {"--batch-size", &batch_size,
+                  "images per estimate; a last batch of fewer than four is left out",
+                  at_least(kSmallestBatch)}} +
+         test_data_options(data) + Options{out_option(out)};
+}
+
 void run_cka(const CkaOptions& options, Session& session) {
-  Settings settings = {{"a", options.a.string()},
-                       {"b", options.b.string()},
-                       {"model", options.model},
-                       {"batch-size", std::to_string(options.batch_size)}};
-  add_test_settings(options.data, settings);
-  if (run_status(session, options.out, "cka", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  const auto a = load_network(options.a, options.model, session);
-  const auto b = load_network(options.b, options.model, session);
-  const auto test = session.load(options.data).test;
-  open_run_folder(session, options.out, "cka", settings, true, false);
-  const CkaResult result = cka(*a, *b, test, options.batch_size, session);
-  if (result.dropped > 0) {
-    session.log.message(concat("the last batch of ", result.dropped,
-                               " images was left out: CKA needs four or more"));
-  }
-  CsvTable table({"module", "cka", "aligned_cka"});
-  for (const StageSimilarity& stage : result.stages) {
-    table.add_row({stage.module, csv_number(stage.cka), csv_number(stage.aligned_cka)});
-  }
-  table.write(options.out / "cka.csv");
-  const nlohmann::ordered_json json = {{"a", options.a.string()},
-                                       {"b", options.b.string()},
-                                       {"images", result.images},
-                                       {"dropped_images", result.dropped},
-                                       {"batch_size", options.batch_size}};
-  write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
-  finish_run_folder(session, options.out);
+  run_analysis("cka", options, session, [&](const auto& open_folder) {
+    const auto a = load_network(options.a, options.model, session);
+    const auto b = load_network(options.b, options.model, session);
+    const auto test = session.load(options.data).test;
+    open_folder();
+    const CkaResult result = cka(*a, *b, test, options.batch_size, session);
+    if (result.dropped > 0) {
+      session.log.message(concat("the last batch of ", result.dropped,
+                                 " images was left out: CKA needs four or more"));
+    }
+    CsvTable table({"module", "cka", "aligned_cka"});
+    for (const StageSimilarity& stage : result.stages) {
+      table.add_row({stage.module, csv_number(stage.cka), csv_number(stage.aligned_cka)});
+    }
+    table.write(options.out / "cka.csv");
+    const nlohmann::ordered_json json = {{"a", options.a.string()},
+                                         {"b", options.b.string()},
+                                         {"images", result.images},
+                                         {"dropped_images", result.dropped},
+                                         {"batch_size", options.batch_size}};
+    write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
+  });
+}
+
+Command cka_command() {
+  return make_command<CkaOptions>(
+      "similarity of two networks' features on test images, per stage (paper, Table 1)",
+      [](const CkaOptions& options, Session& session) {
+        run_cka(options, session);
+        return printed_result(options.out, "modules",
+                              printed_rows(CsvTable::read(options.out / "cka.csv"),
+                                           {{"module", "module", 8, PrintedColumn::kText},
+                                            {"cka", "cka", 8, 4},
+                                            {"aligned_cka", "aligned cka", 12, 4}}));
+      });
 }
 
 }  // namespace basin

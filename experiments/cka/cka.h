@@ -9,6 +9,7 @@
 
 #include "data/dataset.h"
 #include "engine/linear_algebra.h"
+#include "experiments/program/command.h"
 #include "experiments/program/session.h"
 #include "models/network.h"
 
@@ -72,10 +73,13 @@ struct CkaOptions {
   std::string model;
   int64_t batch_size = 256;
   std::filesystem::path out;
+
+  Options list();
 };
 
 // Writes cka.csv (module, cka, aligned_cka) and result.json. Progress advances by each network's
 // images. A finished folder of the same settings is left as it is.
 void run_cka(const CkaOptions& options, Session& session);
+Command cka_command();
 
 }  // namespace basin

@@ -57,15 +57,6 @@ class CriticalityRun {
  public:
   CriticalityRun(const CriticalityOptions& options, Session& session)
       : options_(options), session_(session), kind_(parse_loss(options.loss)) {
-    BASIN_CHECK(options.distances >= 2, "--distances must be at least 2, got ", options.distances);
-    BASIN_CHECK(options.noise_levels >= 2, "--noise-levels must be at least 2, got ",
-                options.noise_levels);
-    BASIN_CHECK(options.draws >= 1, "--draws must be at least 1, got ", options.draws);
-    BASIN_CHECK(options.noise_max > 0, "--noise-max must be above 0, got ", options.noise_max);
-    BASIN_CHECK(options.noise == "relative" || options.noise == "absolute",
-                "--noise must be relative or absolute, got ", options.noise);
-    BASIN_CHECK(options.tolerance >= 0, "--tolerance must not be negative, got ",
-                options.tolerance);
     BASIN_CHECK(cells() * scalar_draws() < (1 << 24),
                 "--distances * --noise-levels * --draws is too large: ", columns(), " * ", rows(),
                 " * ", options.draws);
@@ -115,8 +106,6 @@ class CriticalityRun {
 
   // The epochs before the end point's, and the end point.
   void load_checkpoints() {
-    BASIN_CHECK(options_.end_point == "final" || options_.end_point == "best",
-                "--end-point must be final or best, got ", options_.end_point);
     const fs::path last = options_.run / "checkpoints" /
                           (options_.end_point == "best" ? "best.safetensors" : "last.safetensors");
     const SafetensorsReader reader(last);
@@ -405,32 +394,48 @@ std::vector<PathPoint> resample_path(std::span<const double> distances,
   return points;
 }
 
+Options CriticalityOptions::list() {
+  return Options{Option("--run", &run, "folder of a training run").required(),
+                 {"--modules", &modules, "modules a,b,... [all]"},
+                 {"--images", &images, "training images; 0: all", at_least(0)},
+                 {"--distances", &distances, "columns of a map: steps from start to end",
+                  between(2, 10000)},
+                 {"--noise-levels", &noise_levels, "rows of a map: steps from no noise on",
+                  between(2, 10000)},
+                 {"--noise-max", &noise_max, "the highest noise level", above(0)},
+                 {"--noise", &noise,
+                  "standard deviation of the noise: relative to the weights of the module, or "
+                  "absolute",
+                  one_of({"relative", "absolute"})},
+                 {"--draws", &draws, "draws of noise for a cell of the map; criticality takes five",
+                  at_least(1)},
+                 {"--end-point", &end_point, "final or best checkpoint", one_of({"final", "best"})},
+                 {"--loss", &loss, "of criticality: error (0-1) or cross-entropy",
+                  one_of({"error", "cross-entropy"})},
+                 {"--tolerance", &tolerance,
+                  "a place counts when its loss is at most (1 + tolerance) * that of the end point",
+                  at_least(0)},
+                 {"--scalar-only", &scalar_only, "no maps: criticality alone, which is faster"}} +
+         test_data_options(data) + Options{out_option(out)};
+}
+
 void run_criticality(const CriticalityOptions& options, Session& session) {
-  std::string modules;
-  for (const std::string& module : options.modules) {
-    modules += (modules.empty() ? "" : ",") + module;
-  }
-  Settings settings = {{"run", options.run.string()},
-                       {"modules", modules},
-                       {"images", std::to_string(options.images)},
-                       {"distances", std::to_string(options.distances)},
-                       {"noise-levels", std::to_string(options.noise_levels)},
-                       {"noise-max", csv_number(options.noise_max)},
-                       {"noise", options.noise},
-                       {"draws", std::to_string(options.draws)},
-                       {"end-point", options.end_point},
-                       {"loss", options.loss},
-                       {"tolerance", csv_number(options.tolerance)},
-                       {"scalar-only", options.scalar_only ? "true" : "false"}};
-  add_test_settings(options.data, settings);
-  if (run_status(session, options.out, "criticality", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  CriticalityRun run(options, session);
-  open_run_folder(session, options.out, "criticality", settings, true, false);
-  run.run();
-  finish_run_folder(session, options.out);
+  run_analysis("criticality", options, session, [&](const auto& open_folder) {
+    CriticalityRun run(options, session);
+    open_folder();
+    run.run();
+  });
+}
+
+Command criticality_command() {
+  return make_command<CriticalityOptions>(
+      "perturb each module on its way from start to end: maps and criticality (paper, Fig. 6)",
+      [](const CriticalityOptions& options, Session& session) {
+        run_criticality(options, session);
+        const CsvTable table = CsvTable::read(options.out / "criticality.csv");
+        return Printed{printed_result(options.out).json,
+                       printed_table(table, {"module", "path"}).text};
+      });
 }
 
 }  // namespace basin

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "experiments/program/command.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -56,6 +57,8 @@ struct CriticalityOptions {
   double tolerance = 0.01;          // the limit is (1 + tolerance) * the end point's loss
   bool scalar_only = false;         // no map: the scalar needs far fewer evaluations
   std::filesystem::path out;
+
+  Options list();
 };
 
 // Writes heat.csv (module, path, column, row, distance, noise, loss, error, accuracy|auc: means
@@ -67,5 +70,6 @@ struct CriticalityOptions {
 //
 // Memory: all checkpoints of the run.
 void run_criticality(const CriticalityOptions& options, Session& session);
+Command criticality_command();
 
 }  // namespace basin

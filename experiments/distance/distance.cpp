@@ -5,9 +5,8 @@
 #include <cmath>
 
 #include "engine/checkpoint.h"
-#include "experiments/program/csv.h"
+#include "experiments/program/analyses.h"
 #include "experiments/program/model_file.h"
-#include "experiments/program/run_folder.h"
 
 namespace basin {
 
@@ -68,26 +67,45 @@ std::vector<ScaledDistance> scale_distances(const std::vector<Distance>& rows, c
   return scaled;
 }
 
-std::vector<ScaledDistance> run_distance(const DistanceOptions& options, Session& session) {
-  const Settings settings = {
-      {"a", options.a.string()}, {"b", options.b.string()}, {"model", options.model}};
-  const bool write = !options.out.empty() && run_status(session, options.out, "distance", settings,
-                                                        true) != RunStatus::kDone;
+Options DistanceOptions::list() {
+  return {Option("a", &a, "checkpoint or run folder").required(),
+          Option("b", &b, "checkpoint or run folder; 'relative' is to its norm").required(),
+          model_option(model),
+          Option("--out", &out, "folder of the result; none: it is only printed").not_recorded()};
+}
+
+CsvTable run_distance(const DistanceOptions& options, Session& session) {
   const auto network = load_network(options.a, options.model, session.stream);
-  const std::vector<ScaledDistance> rows = scale_distances(
-      checkpoint_distances(options.a, options.b, options.model, session), network->state());
-  if (!write) return rows;
-  open_run_folder(session, options.out, "distance", settings, true, false);
   CsvTable table(
       {"module", "distance", "norm_a", "norm_b", "parameters", "relative", "per_root_parameter"});
-  for (const ScaledDistance& row : rows) {
+  for (const ScaledDistance& row : scale_distances(
+           checkpoint_distances(options.a, options.b, options.model, session), network->state())) {
     table.add_row({row.raw.module, csv_number(row.raw.distance), csv_number(row.raw.norm_a),
                    csv_number(row.raw.norm_b), std::to_string(row.parameters),
                    csv_number(row.relative), csv_number(row.per_root_parameter)});
   }
-  table.write(options.out / "distance.csv");
-  finish_run_folder(session, options.out);
-  return rows;
+  if (!options.out.empty()) {
+    run_analysis("distance", options, session, [&](const auto& open_folder) {
+      open_folder();
+      table.write(options.out / "distance.csv");
+    });
+  }
+  return table;
+}
+
+Command distance_command() {
+  return make_command<DistanceOptions>(
+      "l2 distance of two networks, whole and per module (paper, Table 2)",
+      [](const DistanceOptions& options, Session& session) {
+        return printed_rows(run_distance(options, session),
+                            {{"module", "module", 12, PrintedColumn::kText},
+                             {"distance", "distance", 12, 5},
+                             {"norm_a", "norm a", 12, 5},
+                             {"norm_b", "norm b", 12, 5},
+                             {"parameters", "parameters", 10, 0},
+                             {"relative", "relative", 10, 5},
+                             {"per_root_parameter", "per sqrt(numel)", 18, 7}});
+      });
 }
 
 }  // namespace basin

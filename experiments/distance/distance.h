@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/state.h"
+#include "experiments/program/command.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -39,10 +40,13 @@ struct DistanceOptions {
   std::filesystem::path a, b;  // checkpoints or run folders
   std::string model;
   std::filesystem::path out;  // empty: nothing is written
+
+  Options list();
 };
 
-// Writes distance.csv (module, distance, norm_a, norm_b, parameters, relative, per_root_parameter).
-// A finished folder of the same settings is left as it is.
-std::vector<ScaledDistance> run_distance(const DistanceOptions& options, Session& session);
+// The table module, distance, norm_a, norm_b, parameters, relative, per_root_parameter; also
+// written as distance.csv. A finished folder of the same settings is left as it is.
+CsvTable run_distance(const DistanceOptions& options, Session& session);
+Command distance_command();
 
 }  // namespace basin

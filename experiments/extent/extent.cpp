@@ -159,98 +159,107 @@ BasinEstimate estimate_basin(LineLoss& loss, const ExtentGrid& grid, double dist
   return basin;
 }
 
+Options ExtentOptions::list() {
+  return Options{
+             Option("--from", &from, "checkpoint or run folder at lambda 0").required(),
+             Option("--to", &to, "checkpoint or run folder at lambda 1").required(),
+             model_option(model),
+             {"--range", &range, "low,high of lambda; includes 0 and 1"},
+             {"--step", &step, "of lambda; divides 1", above(0)},
+             {"--tolerance", &tolerance,
+              "by which the loss in the basin may exceed its maximum between the networks",
+              at_least(0)},
+             {"--noise-draws", &noise_draws, "at either end of the basin", at_least(1)},
+             {"--loss", &loss, "error (0-1) or cross-entropy", one_of({"error", "cross-entropy"})},
+             Option("--epsilon", &threshold_epsilon,
+                    "judge condition 1 by this epsilon, that of another pair; no delta is sought "
+                    "when it fails")
+                 .recorded_if_set()} +
+         test_data_options(data) + Options{out_option(out)};
+}
+
 void run_extent(const ExtentOptions& options, Session& session) {
-  BASIN_CHECK(options.range.size() == 2, "--range must be low,high");
-  BASIN_CHECK(options.noise_draws >= 1, "--noise-draws must be at least 1, got ",
-              options.noise_draws);
-  const LossKind kind = parse_loss(options.loss);
-  ExtentGrid grid;
-  grid.low = options.range[0];
-  grid.high = options.range[1];
-  grid.step = options.step;
-  grid.tolerance = options.tolerance;
-  grid.noise_draws = options.noise_draws;
-  grid.threshold_epsilon = options.threshold_epsilon;
-  grid_lambdas(grid);  // throws for a bad grid before anything is loaded
-  Settings settings = {{"from", options.from.string()},
-                       {"to", options.to.string()},
-                       {"model", options.model},
-                       {"range", csv_number(grid.low) + "," + csv_number(grid.high)},
-                       {"step", csv_number(grid.step)},
-                       {"tolerance", csv_number(grid.tolerance)},
-                       {"noise-draws", std::to_string(grid.noise_draws)},
-                       {"loss", options.loss}};
-  if (options.threshold_epsilon) {
-    settings.push_back({"epsilon", csv_number(*options.threshold_epsilon)});
-  }
-  add_test_settings(options.data, settings);
-  if (run_status(session, options.out, "extent", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  const auto a = load_network(options.from, options.model, session);
-  const auto b = load_network(options.to, options.model, session);
-  double distance = 0;
-  for (const double module : a->state().module_distances(b->state())) distance += module * module;
-  distance = std::sqrt(distance);
-  BASIN_CHECK(distance > 0, options.from.string(), " and ", options.to.string(),
-              " hold the same weights: there is no line through them");
-  const auto network = scratch_network(*a, session);
-  const data::DataSplits splits = session.load(options.data);
-  EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
-  const auto statistics = statistics_set(*network, splits.train_evaluation, session);
-  Sweep sweep(*network, a->state(), set, statistics.get(), session);
-  open_run_folder(session, options.out, "extent", settings, true, false);
+  run_analysis("extent", options, session, [&](const auto& open_folder) {
+    const LossKind kind = parse_loss(options.loss);
+    const ExtentGrid grid{.low = options.range[0],
+                          .high = options.range[1],
+                          .step = options.step,
+                          .tolerance = options.tolerance,
+                          .noise_draws = options.noise_draws,
+                          .threshold_epsilon = options.threshold_epsilon};
+    grid_lambdas(grid);  // throws for a bad grid before anything is loaded
+    const auto a = load_network(options.from, options.model, session);
+    const auto b = load_network(options.to, options.model, session);
+    double distance = 0;
+    for (const double module : a->state().module_distances(b->state())) distance += module * module;
+    distance = std::sqrt(distance);
+    BASIN_CHECK(distance > 0, options.from.string(), " and ", options.to.string(),
+                " hold the same weights: there is no line through them");
+    const auto network = scratch_network(*a, session);
+    const data::DataSplits splits = session.load(options.data);
+    EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
+    const auto statistics = statistics_set(*network, splits.train_evaluation, session);
+    Sweep sweep(*network, a->state(), set, statistics.get(), session);
+    open_folder();
 
-  NetworkLineLoss loss(sweep, a->state(), b->state(), kind);
-  const int64_t dimensions = a->state().parameter_count();
-  const BasinEstimate basin =
-      estimate_basin(loss, grid, distance, dimensions, steps_of(0, grid.noise_draws),
-                     steps_of(1, grid.noise_draws));
+    NetworkLineLoss loss(sweep, a->state(), b->state(), kind);
+    const int64_t dimensions = a->state().parameter_count();
+    const BasinEstimate basin =
+        estimate_basin(loss, grid, distance, dimensions, steps_of(0, grid.noise_draws),
+                       steps_of(1, grid.noise_draws));
 
-  CsvTable line({"lambda", "loss", "error"});
-  for (size_t i = 0; i < basin.line.size(); ++i) {
-    const Evaluation& evaluation = loss.grid()[i];
-    line.add_row({csv_number(basin.line[i].lambda), csv_number(evaluation.loss),
-                  csv_number(evaluation.error)});
-  }
-  line.write(options.out / "extent.csv");
-  CsvTable deltas({"delta", "delta_per_coordinate", "noise_loss", "extrapolation_loss"});
-  for (const DeltaPoint& point : basin.deltas) {
-    deltas.add_row({csv_number(point.delta), csv_number(point.delta_per_coordinate),
-                    csv_number(point.noise_loss), csv_number(point.extrapolation_loss)});
-  }
-  deltas.write(options.out / "deltas.csv");
-  nlohmann::ordered_json json;
-  json["a"] = options.from.string();
-  json["b"] = options.to.string();
-  json["loss"] = options.loss;
-  json["images"] = set.size();
-  json["parameters"] = dimensions;
-  json["distance"] = distance;
-  json["epsilon"] = basin.epsilon;
-  json["delta"] = nullptr;
-  if (basin.delta) {
-    json["delta"] = *basin.delta;
-  } else if (!basin.meets_condition_1) {
-    json["reason"] = "epsilon is above the threshold: condition 1 is not met";
-  } else {
-    json["reason"] = fmt::format(
-        "no delta up to {:.4g} raises the mean loss by 2 epsilon under both noise and "
-        "extrapolation",
-        basin.deltas.back().delta);
-  }
-  json["mean_loss"] = basin.mean_loss;
-  json["lambda_low"] = basin.low;
-  json["lambda_high"] = basin.high;
-  json["lambda_low_is_open"] = basin.low_is_open;
-  json["lambda_high_is_open"] = basin.high_is_open;
-  if (options.threshold_epsilon) {
-    json["threshold_epsilon"] = *options.threshold_epsilon;
-    json["condition_1"] = basin.meets_condition_1;
-  }
-  write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
-  finish_run_folder(session, options.out);
+    CsvTable line({"lambda", "loss", "error"});
+    for (size_t i = 0; i < basin.line.size(); ++i) {
+      const Evaluation& evaluation = loss.grid()[i];
+      line.add_row({csv_number(basin.line[i].lambda), csv_number(evaluation.loss),
+                    csv_number(evaluation.error)});
+    }
+    line.write(options.out / "extent.csv");
+    CsvTable deltas({"delta", "delta_per_coordinate", "noise_loss", "extrapolation_loss"});
+    for (const DeltaPoint& point : basin.deltas) {
+      deltas.add_row({csv_number(point.delta), csv_number(point.delta_per_coordinate),
+                      csv_number(point.noise_loss), csv_number(point.extrapolation_loss)});
+    }
+    deltas.write(options.out / "deltas.csv");
+    nlohmann::ordered_json json;
+    json["a"] = options.from.string();
+    json["b"] = options.to.string();
+    json["loss"] = options.loss;
+    json["images"] = set.size();
+    json["parameters"] = dimensions;
+    json["distance"] = distance;
+    json["epsilon"] = basin.epsilon;
+    json["delta"] = nullptr;
+    if (basin.delta) {
+      json["delta"] = *basin.delta;
+    } else if (!basin.meets_condition_1) {
+      json["reason"] = "epsilon is above the threshold: condition 1 is not met";
+    } else {
+      json["reason"] = fmt::format(
+          "no delta up to {:.4g} raises the mean loss by 2 epsilon under both noise and "
+          "extrapolation",
+          basin.deltas.back().delta);
+    }
+    json["mean_loss"] = basin.mean_loss;
+    json["lambda_low"] = basin.low;
+    json["lambda_high"] = basin.high;
+    json["lambda_low_is_open"] = basin.low_is_open;
+    json["lambda_high_is_open"] = basin.high_is_open;
+    if (options.threshold_epsilon) {
+      json["threshold_epsilon"] = *options.threshold_epsilon;
+      json["condition_1"] = basin.meets_condition_1;
+    }
+    write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
+  });
+}
+
+Command extent_command() {
+  return make_command<ExtentOptions>(
+      "the (epsilon, delta)-basin around two networks (paper, Definition 3.1)",
+      [](const ExtentOptions& options, Session& session) {
+        run_extent(options, session);
+        return printed_result(options.out);
+      });
 }
 
 }  // namespace basin

@@ -2,6 +2,7 @@
 // 3.3, Definition 3.1, estimated on the segment of the line through both.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "experiments/program/command.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -75,16 +77,19 @@ struct ExtentOptions {
   std::filesystem::path from, to;  // checkpoints or run folders: w1, w2
   data::DataOptions data;          // test images
   std::string model;
-  std::vector<double> range = {-1, 2};
+  std::array<double, 2> range = {-1, 2};
   double step = 0.05, tolerance = 0.005;
   int64_t noise_draws = 5;
   std::string loss = "error";                              // or "cross-entropy"
   std::optional<double> threshold_epsilon = std::nullopt;  // as in ExtentGrid: of another pair
   std::filesystem::path out;
+
+  Options list();
 };
 
 // Writes extent.csv (lambda, loss, error), deltas.csv and result.json. A finished folder of the
 // same settings is left as it is. Throws Error when both networks are the same.
 void run_extent(const ExtentOptions& options, Session& session);
+Command extent_command();
 
 }  // namespace basin

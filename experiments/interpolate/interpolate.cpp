@@ -55,52 +55,59 @@ Barrier barrier_of(const std::vector<InterpolationPoint>& points) {
   return barrier;
 }
 
+Options InterpolateOptions::list() {
+  return Options{Option("--from", &from, "checkpoint or run folder at lambda 0").required(),
+                 Option("--to", &to, "checkpoint or run folder at lambda 1").required(),
+                 model_option(model),
+                 {"--points", &points, "evaluations, at equal distances", at_least(2)},
+                 {"--range", &range, "low,high of lambda; beyond 0,1 extrapolates"}} +
+         test_data_options(data) + Options{out_option(out)};
+}
+
 void run_interpolate(const InterpolateOptions& options, Session& session) {
-  BASIN_CHECK(options.range.size() == 2, "--range must be low,high");
-  Settings settings = {
-      {"from", options.from.string()},
-      {"to", options.to.string()},
-      {"model", options.model},
-      {"points", std::to_string(options.points)},
-      {"range", csv_number(options.range[0]) + "," + csv_number(options.range[1])}};
-  add_test_settings(options.data, settings);
-  if (run_status(session, options.out, "interpolate", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  const auto a = load_network(options.from, options.model, session);
-  const auto b = load_network(options.to, options.model, session);
-  const auto network = scratch_network(*a, session);
-  const data::DataSplits splits = session.load(options.data);
-  EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
-  const auto statistics = statistics_set(*network, splits.train_evaluation, session);
-  Sweep sweep(*network, a->state(), set, statistics.get(), session);
-  open_run_folder(session, options.out, "interpolate", settings, true, false);
-  const auto points = interpolate(sweep, a->state(), b->state(), options.points, options.range[0],
-                                  options.range[1]);
-  const std::string score = score_name(set.multi_label());
-  CsvTable table({"lambda", "loss", score});
-  for (const InterpolationPoint& point : points) {
-    table.add_row({csv_number(point.lambda), csv_number(point.loss), csv_number(point.score)});
-  }
-  table.write(options.out / "interpolation.csv");
-  nlohmann::ordered_json json;
-  if (!options.kind.empty()) json["kind"] = options.kind;
-  if (!options.target.empty()) json["target"] = options.target;
-  json["a"] = options.from.string();
-  json["b"] = options.to.string();
-  json["images"] = set.size();
-  auto has_point = [&](double lambda) {
-    return std::any_of(points.begin(), points.end(),
-                       [&](const InterpolationPoint& point) { return point.lambda == lambda; });
-  };
-  if (has_point(0) && has_point(1)) {
-    const Barrier barrier = barrier_of(points);
-    json["barrier_" + score] = barrier.score;
-    json["barrier_loss"] = barrier.loss;
-  }
-  write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
-  finish_run_folder(session, options.out);
+  run_analysis("interpolate", options, session, [&](const auto& open_folder) {
+    const auto a = load_network(options.from, options.model, session);
+    const auto b = load_network(options.to, options.model, session);
+    const auto network = scratch_network(*a, session);
+    const data::DataSplits splits = session.load(options.data);
+    EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
+    const auto statistics = statistics_set(*network, splits.train_evaluation, session);
+    Sweep sweep(*network, a->state(), set, statistics.get(), session);
+    open_folder();
+    const auto points = interpolate(sweep, a->state(), b->state(), options.points, options.range[0],
+                                    options.range[1]);
+    const std::string score = score_name(set.multi_label());
+    CsvTable table({"lambda", "loss", score});
+    for (const InterpolationPoint& point : points) {
+      table.add_row({csv_number(point.lambda), csv_number(point.loss), csv_number(point.score)});
+    }
+    table.write(options.out / "interpolation.csv");
+    nlohmann::ordered_json json;
+    if (!options.kind.empty()) json["kind"] = options.kind;
+    if (!options.target.empty()) json["target"] = options.target;
+    json["a"] = options.from.string();
+    json["b"] = options.to.string();
+    json["images"] = set.size();
+    auto has_point = [&](double lambda) {
+      return std::any_of(points.begin(), points.end(),
+                         [&](const InterpolationPoint& point) { return point.lambda == lambda; });
+    };
+    if (has_point(0) && has_point(1)) {
+      const Barrier barrier = barrier_of(points);
+      json["barrier_" + score] = barrier.score;
+      json["barrier_loss"] = barrier.loss;
+    }
+    write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
+  });
+}
+
+Command interpolate_command() {
+  return make_command<InterpolateOptions>(
+      "evaluate the straight line between two networks (paper, Fig. 4)",
+      [](const InterpolateOptions& options, Session& session) {
+        run_interpolate(options, session);
+        return printed_result(options.out);
+      });
 }
 
 }  // namespace basin

@@ -1,11 +1,13 @@
 // Interpolation between two solutions: is there a barrier? Paper, section 3.3, Figure 4.
 #pragma once
 
+#include <array>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "data/dataset.h"
+#include "experiments/program/command.h"
 #include "experiments/program/sweep.h"
 
 namespace basin {
@@ -33,13 +35,16 @@ struct InterpolateOptions {
   data::DataOptions data;  // test images; batch norm's statistics are measured on its training ones
   std::string model;
   int64_t points = 21;
-  std::vector<double> range = {0, 1};
+  std::array<double, 2> range = {0, 1};
   std::filesystem::path out;
   std::string kind, target;  // labels for the report, e.g. "finetune-finetune", "photo"
+
+  Options list();
 };
 
 // Writes interpolation.csv (lambda, loss, accuracy|auc) and result.json, with the barriers when
 // lambda 0 and 1 are among the points. A finished folder of the same settings is left as it is.
 void run_interpolate(const InterpolateOptions& options, Session& session);
+Command interpolate_command();
 
 }  // namespace basin

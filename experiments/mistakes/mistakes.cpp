@@ -10,7 +10,6 @@
 #include "experiments/program/analyses.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/model_file.h"
-#include "experiments/program/run_folder.h"
 
 namespace basin {
 namespace {
@@ -134,75 +133,94 @@ void write_pictures(const data::Dataset& set, const std::vector<int64_t>& images
   data::write_png(path, sheet.data(), sheet_height, sheet_width);
 }
 
+Options MistakesOptions::list() {
+  return Options{Option("a", &a, "first network: checkpoint or run folder").required(),
+                 Option("b", &b, "second network: checkpoint or run folder").required(),
+                 model_option(model)} +
+         test_data_options(data) +
+         Options{Option("--out", &out, "folder of the result, with pictures")
+                     .required()
+                     .not_recorded()};
+}
+
 void run_mistakes(const MistakesOptions& options, Session& session) {
-  Settings settings = {
-      {"a", options.a.string()}, {"b", options.b.string()}, {"model", options.model}};
-  add_test_settings(options.data, settings);
-  if (run_status(session, options.out, "mistakes", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  const auto a = load_network(options.a, options.model, session);
-  const auto b = load_network(options.b, options.model, session);
-  const auto test = session.load(options.data).test;
-  check_classes(*a, *test);
-  check_classes(*b, *test);
-  open_run_folder(session, options.out, "mistakes", settings, true, false);
-  EvaluationSet set(test, {.batch_size = kEvaluationBatch}, session);
-  auto evaluate = [&](Network& network) {
-    Evaluation evaluation = set.evaluate(network);
-    if (session.progress) session.progress->advance(static_cast<double>(set.size()));
-    return evaluation;
-  };
-  const Evaluation first = evaluate(*a), second = evaluate(*b);
-  const Mistakes mistakes = compare_mistakes(*test, first, second);
+  run_analysis("mistakes", options, session, [&](const auto& open_folder) {
+    const auto a = load_network(options.a, options.model, session);
+    const auto b = load_network(options.b, options.model, session);
+    const auto test = session.load(options.data).test;
+    check_classes(*a, *test);
+    check_classes(*b, *test);
+    open_folder();
+    EvaluationSet set(test, {.batch_size = kEvaluationBatch}, session);
+    auto evaluate = [&](Network& network) {
+      Evaluation evaluation = set.evaluate(network);
+      if (session.progress) session.progress->advance(static_cast<double>(set.size()));
+      return evaluation;
+    };
+    const Evaluation first = evaluate(*a), second = evaluate(*b);
+    const Mistakes mistakes = compare_mistakes(*test, first, second);
 
-  CsvTable table({"label", "items", "both_wrong", "only_first_wrong", "only_second_wrong"});
-  for (const MistakeCounts& row : mistakes.counts) {
-    table.add_row({row.label, std::to_string(row.items), std::to_string(row.both_wrong),
-                   std::to_string(row.only_first_wrong), std::to_string(row.only_second_wrong)});
-  }
-  table.write(options.out / "mistakes.csv");
-
-  const std::vector<uint8_t> truth = truth_of(*test), answers_a = answers_of(*test, first),
-                             answers_b = answers_of(*test, second);
-  CsvTable pictures({"sheet", "position", "index", "true", "first", "second"});
-  auto show = [&](const std::string& sheet, const std::vector<int64_t>& images) {
-    const std::filesystem::path png = options.out / (sheet + ".png");
-    if (images.empty()) return;
-    const std::vector<int64_t> shown = take_evenly(images, kPictures);
-    write_pictures(*test, shown, png.string());
-    for (size_t position = 0; position < shown.size(); ++position) {
-      pictures.add_row({sheet, std::to_string(position), std::to_string(shown[position]),
-                        names_of(*test, truth, shown[position]),
-                        names_of(*test, answers_a, shown[position]),
-                        names_of(*test, answers_b, shown[position])});
+    CsvTable table({"label", "items", "both_wrong", "only_first_wrong", "only_second_wrong"});
+    for (const MistakeCounts& row : mistakes.counts) {
+      table.add_row({row.label, std::to_string(row.items), std::to_string(row.both_wrong),
+                     std::to_string(row.only_first_wrong), std::to_string(row.only_second_wrong)});
     }
-  };
-  show("only_first_wrong", mistakes.only_first_wrong);
-  show("only_second_wrong", mistakes.only_second_wrong);
-  show("both_wrong", mistakes.both_wrong);
-  pictures.write(options.out / "pictures.csv");
+    table.write(options.out / "mistakes.csv");
 
-  const MistakeCounts& all = mistakes.counts[0];
-  auto share = [](int64_t count, int64_t of) {
-    return of == 0 ? nlohmann::ordered_json(nullptr)
-                   : nlohmann::ordered_json(static_cast<double>(count) / static_cast<double>(of));
-  };
-  const nlohmann::ordered_json json = {
-      {"a", options.a.string()},
-      {"b", options.b.string()},
-      {"images", test->size()},
-      {"items", all.items},
-      {"common", share(all.common(), all.items)},
-      {"uncommon", share(all.uncommon(), all.items)},
-      {"common_of_mistakes", share(all.common(), all.either_wrong())},
-      {"uncommon_of_mistakes", share(all.uncommon(), all.either_wrong())},
-      {"only_first_of_mistakes", share(all.only_first_wrong, all.either_wrong())},
-      {"only_second_of_mistakes", share(all.only_second_wrong, all.either_wrong())},
-      {"picture_columns", kPictureColumns}};
-  write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
-  finish_run_folder(session, options.out);
+    const std::vector<uint8_t> truth = truth_of(*test), answers_a = answers_of(*test, first),
+                               answers_b = answers_of(*test, second);
+    CsvTable pictures({"sheet", "position", "index", "true", "first", "second"});
+    auto show = [&](const std::string& sheet, const std::vector<int64_t>& images) {
+      const std::filesystem::path png = options.out / (sheet + ".png");
+      if (images.empty()) return;
+      const std::vector<int64_t> shown = take_evenly(images, kPictures);
+      write_pictures(*test, shown, png.string());
+      for (size_t position = 0; position < shown.size(); ++position) {
+        pictures.add_row({sheet, std::to_string(position), std::to_string(shown[position]),
+                          names_of(*test, truth, shown[position]),
+                          names_of(*test, answers_a, shown[position]),
+                          names_of(*test, answers_b, shown[position])});
+      }
+    };
+    show("only_first_wrong", mistakes.only_first_wrong);
+    show("only_second_wrong", mistakes.only_second_wrong);
+    show("both_wrong", mistakes.both_wrong);
+    pictures.write(options.out / "pictures.csv");
+
+    const MistakeCounts& all = mistakes.counts[0];
+    auto share = [](int64_t count, int64_t of) {
+      return of == 0 ? nlohmann::ordered_json(nullptr)
+                     : nlohmann::ordered_json(static_cast<double>(count) / static_cast<double>(of));
+    };
+    const nlohmann::ordered_json json = {
+        {"a", options.a.string()},
+        {"b", options.b.string()},
+        {"images", test->size()},
+        {"items", all.items},
+        {"common", share(all.common(), all.items)},
+        {"uncommon", share(all.uncommon(), all.items)},
+        {"common_of_mistakes", share(all.common(), all.either_wrong())},
+        {"uncommon_of_mistakes", share(all.uncommon(), all.either_wrong())},
+        {"only_first_of_mistakes", share(all.only_first_wrong, all.either_wrong())},
+        {"only_second_of_mistakes", share(all.only_second_wrong, all.either_wrong())},
+        {"picture_columns", kPictureColumns}};
+    write_file_atomically(options.out / "result.json", json.dump(2) + "\n");
+  });
+}
+
+Command mistakes_command() {
+  return make_command<MistakesOptions>(
+      "mistakes on test images that two networks share, or only one of them makes",
+      [](const MistakesOptions& options, Session& session) {
+        run_mistakes(options, session);
+        return printed_result(options.out, "counts",
+                              printed_rows(CsvTable::read(options.out / "mistakes.csv"),
+                                           {{"label", "label", 20, PrintedColumn::kText},
+                                            {"items", "items", 8, 0},
+                                            {"both_wrong", "both wrong", 12, 0},
+                                            {"only_first_wrong", "only first wrong", 18, 0},
+                                            {"only_second_wrong", "only second wrong", 18, 0}}));
+      });
 }
 
 }  // namespace basin

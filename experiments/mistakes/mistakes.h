@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "experiments/program/command.h"
 #include "experiments/program/evaluate.h"
-#include "experiments/program/session.h"
 
 namespace basin {
 
@@ -51,6 +51,8 @@ struct MistakesOptions {
   data::DataOptions data;
   std::string model;
   std::filesystem::path out;
+
+  Options list();
 };
 
 // Writes mistakes.csv (label, items, both_wrong, only_first_wrong, only_second_wrong), result.json
@@ -61,5 +63,6 @@ struct MistakesOptions {
 // multi-label sets joined by ';'). Progress advances by each network's images. A finished folder of
 // the same settings is left as it is.
 void run_mistakes(const MistakesOptions& options, Session& session);
+Command mistakes_command();
 
 }  // namespace basin

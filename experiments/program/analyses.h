@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,8 +20,17 @@ constexpr int64_t kEvaluationBatch = 200;
 // Throws Error unless the network has as many outputs as the set has classes.
 void check_classes(const Network& network, const data::Dataset& set);
 
-// Adds what of `data` an evaluation on its test images depends on.
-void add_test_settings(const data::DataOptions& data, Settings& settings);
+// Runs an analysis into `out`, unless it is done there. `work` loads what it needs, calls its
+// argument, which opens the folder, and then computes and writes: a mistake in the options leaves
+// no folder.
+void run_analysis(const std::string& command, const Options& options,
+                  const std::filesystem::path& out, Session& session,
+                  const std::function<void(const std::function<void()>& open)>& work);
+template <class Values>
+void run_analysis(const std::string& command, Values values, Session& session,
+                  const std::function<void(const std::function<void()>& open)>& work) {
+  run_analysis(command, values.list(), values.out, session, work);
+}
 
 // The images of `data` with the training images of a run: its split, size and seed, less what it
 // held out.

@@ -6,12 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "experiments/program/options.h"
 #include "experiments/program/session.h"
 
 namespace basin {
-
-// One setting, as the command line spells it: {"learning-rate", "0.1"}.
-using Settings = std::vector<std::pair<std::string, std::string>>;
 
 // What is at `folder` for a command with these settings.
 enum class RunStatus { kNew, kUnfinished, kDone };

@@ -15,6 +15,7 @@
 #include "engine/loss_sum.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/evaluate.h"
+#include "experiments/program/run_folder.h"
 #include "kernels/base/parallel.h"
 #include "models/registry.h"
 
@@ -94,13 +95,8 @@ class Trainer {
   Trainer(const TrainOptions& options, RunStatus status, Session& session)
       : options_(options),
         session_(session),
-        splits_(session.load(options.data)),
+        splits_(load(options, session)),
         sums_(session.stream, kDivergedLoss) {
-    BASIN_CHECK(options.epochs >= 1, "--epochs must be at least 1, got ", options.epochs);
-    BASIN_CHECK(options.test_every >= 1, "--test-every must be at least 1, got ",
-                options.test_every);
-    BASIN_CHECK(options.checkpoint_every >= 0, "--checkpoint-every must be at least 0, got ",
-                options.checkpoint_every);
     hold_out_validation(splits_, options.select_on_test);
     if (splits_.train->multi_label() && !options.select_on_test) {
       validation_ =
@@ -151,6 +147,11 @@ class Trainer {
   }
 
  private:
+  static data::DataSplits load(const TrainOptions& options, Session& session) {
+    data::DataOptions data = options.data;
+    data.seed = options.seed;
+    return session.load(data);
+  }
   fs::path resume_path() const { return options_.out / "checkpoints" / "resume.safetensors"; }
 
   void load_resume() {
@@ -433,52 +434,89 @@ class Trainer {
 
 }  // namespace
 
-Settings TrainOptions::settings() const {
-  std::string milestones;
-  for (const int64_t epoch : schedule.milestones) {
-    milestones += (milestones.empty() ? "" : ",") + std::to_string(epoch);
-  }
-  auto flag = [](bool value) { return std::string(value ? "true" : "false"); };
-  return {{"model", model},
-          {"width", std::to_string(width)},
-          {"zero-fc-init", flag(zero_fc_init)},
-          {"data", data.spec},
-          {"data-dir", data.data_dir},
-          {"image-size", std::to_string(data.image_size)},
-          {"split", data.split},
-          {"train-size", std::to_string(data.train_size)},
-          {"test-size", std::to_string(data.test_size)},
-          {"skip-bad", flag(data.skip_bad)},
-          {"init", init},
-          {"epochs", std::to_string(epochs)},
-          {"batch-size", std::to_string(batch_size)},
-          {"lr", csv_number(schedule.base)},
-          {"lr-milestones", milestones},
-          {"lr-gamma", csv_number(schedule.gamma)},
-          {"momentum", csv_number(sgd.momentum)},
-          {"weight-decay", csv_number(sgd.weight_decay)},
-          {"mixup", csv_number(mixup)},
-          {"augment", flag(augment)},
-          {"block-shuffle", std::to_string(block_shuffle)},
-          {"pixel-shuffle", flag(pixel_shuffle)},
-          {"shuffle-seed", std::to_string(shuffle_seed)},
-          {"train-eval-size", std::to_string(train_eval_size)},
-          {"test-every", std::to_string(test_every)},
-          {"checkpoint-every", std::to_string(checkpoint_every)},
-          {"paper", flag(select_on_test)},
-          {"seed", std::to_string(seed)},
-          {"init-seed", init_seed ? std::to_string(*init_seed) : ""}};
+Options TrainOptions::list() {
+  return Options{{"--model", &model,
+                  "network: [fixup_]resnet followed by 8, 14, 20, 32, 44, 56 (32x32 images), 18, "
+                  "34, 50, 101, 152 (ImageNet), 18_32, 34_32, 50_32"},
+                 {"--width", &width, "channels of the first stage; 0: the network's own"},
+                 {"--zero-fc-init", &zero_fc_init, "start fc at zero, as the first Fixup did"}} +
+         all_data_options(data) +
+         Options{
+             {"--init", &init, "checkpoint to start from: all but fc.weight and fc.bias is loaded"},
+             {"--epochs", &epochs, "passes over the training images", at_least(1)},
+             {"--batch-size", &batch_size, "images per step", at_least(1)},
+             {"--lr", &schedule.base, "learning rate; biases and scales train at a tenth of it",
+              at_least(0)},
+             {"--lr-milestones", &schedule.milestones,
+              "epochs a,b,... after which the rate is multiplied by gamma"},
+             {"--lr-gamma", &schedule.gamma, "factor of the learning rate at a milestone"},
+             {"--momentum", &sgd.momentum, "of SGD", between(0, 1)},
+             {"--weight-decay", &sgd.weight_decay, "l2 penalty, on all parameters", at_least(0)},
+             {"--mixup", &mixup, "alpha of mixup's Beta(alpha, alpha); 0: none", at_least(0)},
+             {"--augment", &augment,
+              "random shifts or crops, and mirror images where they keep the label"},
+             {"--block-shuffle", &block_shuffle,
+              "cut every image into blocks of this side, in pixels, and permute them; 0: none"},
+             {"--pixel-shuffle", &pixel_shuffle,
+              "permute all values of every image, channels included"},
+             {"--shuffle-seed", &shuffle_seed,
+              "of the permutation, one for all images, as NumPy's RandomState takes it"},
+             {"--train-eval-size", &train_eval_size,
+              "training images evaluated after each epoch; 0: all"},
+             {"--test-every", &test_every,
+              "epochs between evaluations on the test images; the last is always evaluated",
+              at_least(1)},
+             {"--checkpoint-every", &checkpoint_every,
+              "epochs between the checkpoints kept, besides first and last; 0: only these",
+              at_least(0)},
+             {"--paper", &select_on_test,
+              "multi-label sets: choose the best checkpoint on the test images, as the paper's "
+              "code does, not on validation images or a held-out tenth of the training images"},
+             {"--seed", &seed, "of initial weights, order, augmentation, mixup, and --train-size"},
+             {"--init-seed", &init_seed, "of the initial weights alone [as --seed]"},
+             Option("--out", &out, "folder of the run").required().not_recorded(),
+             Option("--resume", &resume, "go on with an unfinished run in --out").not_recorded()};
 }
 
 TrainResult train(const TrainOptions& options, Session& session) {
-  BASIN_CHECK(!options.out.empty(), "--out DIR is missing: where the run's folder goes");
-  BASIN_CHECK(options.batch_size >= 1, "--batch-size must be at least 1, got ", options.batch_size);
-  const RunStatus status =
-      run_status(session, options.out, "train", options.settings(), options.resume);
-  if (status == RunStatus::kDone) return {read_metrics(options.out), true};
+  TrainOptions copy = options;
+  const Options list = copy.list();
+  check_options(list);
+  const Settings settings = settings_of(list);
+  const RunStatus status = run_status(session, options.out, "train", settings, options.resume);
+  if (status == RunStatus::kDone) {
+    session.log.message(options.out.string() + " is done already; nothing was run");
+    return {read_metrics(options.out), true};
+  }
   Trainer trainer(options, status, session);
-  open_run_folder(session, options.out, "train", options.settings(), options.resume, true);
+  open_run_folder(session, options.out, "train", settings, options.resume, true);
   return trainer.run();
+}
+
+TrainOptions recorded_training(const fs::path& run) {
+  const auto settings = read_settings(run);
+  const std::string source = (run / "config.json").string();
+  const auto command = settings.find("command");
+  BASIN_CHECK(command != settings.end() && command->second == "train", run.string(),
+              " is not the folder of a training run");
+  for (const char* needed : {"split", "train-size", "seed"}) {
+    BASIN_CHECK(settings.contains(needed), source,
+                " does not say which training images were used (split, train-size, seed)");
+  }
+  TrainOptions options;
+  options.select_on_test = true;  // runs from before this setting existed held no images out
+  set_options(options.list(), settings, source);
+  return options;
+}
+
+Command train_command() {
+  return make_command<TrainOptions>(
+      "train a network, from random weights or from a checkpoint",
+      [](const TrainOptions& options, Session& session) {
+        train(options, session);
+        const auto json = nlohmann::ordered_json::parse(read_file(options.out / "result.json"));
+        return printed(json, fmt::format("{}: {}", options.out.string(), json["final"].dump()));
+      });
 }
 
 void hold_out_validation(data::DataSplits& splits, bool select_on_test) {

@@ -8,7 +8,7 @@
 
 #include "data/dataset.h"
 #include "engine/sgd.h"
-#include "experiments/program/run_folder.h"
+#include "experiments/program/command.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -17,8 +17,8 @@ struct TrainOptions {
   std::string model = "fixup_resnet20";
   int64_t width = 0;
   bool zero_fc_init = false;
-  data::DataOptions data;
-  std::string init;  // checkpoint to start from (all but fc.*); empty: random
+  data::DataOptions data;  // its seed is the run's
+  std::string init;        // checkpoint to start from (all but fc.*); empty: random
   int64_t epochs = 30;
   int64_t batch_size = 128;
   Schedule schedule;
@@ -39,8 +39,9 @@ struct TrainOptions {
   std::filesystem::path out;
   bool resume = false;
 
-  Settings settings() const;  // all that changes results
+  Options list();
 };
+Command train_command();
 
 // One row of metrics.csv; fractions, NaN where not measured.
 struct EpochMetrics {
@@ -59,6 +60,10 @@ struct TrainResult {
 // unfinished run goes on where it was and ends with the same bits as one that was never stopped.
 // Throws Interrupted after SIGINT or SIGTERM, with the state saved.
 TrainResult train(const TrainOptions& options, Session& session);
+
+// The options of the run in a folder, from its config.json. Throws Error where it does not say on
+// which images the run was trained.
+TrainOptions recorded_training(const std::filesystem::path& run);
 
 // Where a run selects its best epoch by validation images that the set does not have, holds
 // training images out for it: of multi-label sets, unless it selects by the test images (--paper).

@@ -34,52 +34,59 @@ std::vector<RewindResult> rewind(Sweep& sweep, const std::vector<RewindTarget>& 
   return results;
 }
 
+Options RewindOptions::list() {
+  return Options{Option("--run", &run, "folder of a training run").required(),
+                 {"--to-epoch", &to_epochs,
+                  "checkpoints a,b,... to set back to; 0: before the first update", at_least(0)},
+                 {"--random-draws", &random_draws,
+                  "also set each module to this many draws of new initial weights", at_least(0)}} +
+         test_data_options(data) + Options{out_option(out)};
+}
+
 void run_rewind(const RewindOptions& options, Session& session) {
-  std::string epochs;
-  for (const int64_t epoch : options.to_epochs) {
-    epochs += (epochs.empty() ? "" : ",") + std::to_string(epoch);
-  }
-  Settings settings = {{"run", options.run.string()},
-                       {"to-epoch", epochs},
-                       {"random-draws", std::to_string(options.random_draws)}};
-  add_test_settings(options.data, settings);
-  const std::vector<int64_t> saved = saved_epochs(options.run);
-  for (const int64_t epoch : options.to_epochs) {
-    BASIN_CHECK(std::find(saved.begin(), saved.end(), epoch) != saved.end(), options.run.string(),
-                " has no checkpoint of epoch ", epoch, "; its last one is epoch ", saved.back());
-  }
-  if (run_status(session, options.out, "rewind", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  const auto trained = load_network(options.run, "", session);
-  const auto network = scratch_network(*trained, session, options.run);
-  std::vector<std::unique_ptr<Network>> earlier;
-  std::vector<RewindTarget> targets;
-  for (const int64_t epoch : options.to_epochs) {
-    earlier.push_back(load_network(epoch_checkpoint(options.run, epoch), "", session));
-    targets.push_back({std::to_string(epoch), 0,
-                       [from = earlier.back().get()](Network& to, const std::string& module) {
-                         to.state().copy_module_from(from->state(), module);
-                       }});
-  }
-  for (int64_t draw = 1; draw <= options.random_draws; ++draw) {
-    targets.push_back({"random", draw, [draw](Network& to, const std::string& module) {
-                         to.initialize_module(kDrawSeed + static_cast<uint64_t>(draw), module);
-                       }});
-  }
-  const data::DataSplits splits = load_run_data(options.data, options.run, session);
-  EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
-  const auto statistics = statistics_set(*network, splits.train_evaluation, session);
-  Sweep sweep(*network, trained->state(), set, statistics.get(), session);
-  open_run_folder(session, options.out, "rewind", settings, true, false);
-  CsvTable table({"module", "to", "draw", "loss", score_name(set.multi_label())});
-  for (const RewindResult& row : rewind(sweep, targets)) {
-    table.add_row({row.module, row.to, row.draw ? std::to_string(row.draw) : "",
-                   csv_number(row.loss), csv_number(row.score)});
-  }
-  table.write(options.out / "rewind.csv");
-  finish_run_folder(session, options.out);
+  run_analysis("rewind", options, session, [&](const auto& open_folder) {
+    const std::vector<int64_t> saved = saved_epochs(options.run);
+    for (const int64_t epoch : options.to_epochs) {
+      BASIN_CHECK(std::find(saved.begin(), saved.end(), epoch) != saved.end(), options.run.string(),
+                  " has no checkpoint of epoch ", epoch, "; its last one is epoch ", saved.back());
+    }
+    const auto trained = load_network(options.run, "", session);
+    const auto network = scratch_network(*trained, session, options.run);
+    std::vector<std::unique_ptr<Network>> earlier;
+    std::vector<RewindTarget> targets;
+    for (const int64_t epoch : options.to_epochs) {
+      earlier.push_back(load_network(epoch_checkpoint(options.run, epoch), "", session));
+      targets.push_back({std::to_string(epoch), 0,
+                         [from = earlier.back().get()](Network& to, const std::string& module) {
+                           to.state().copy_module_from(from->state(), module);
+                         }});
+    }
+    for (int64_t draw = 1; draw <= options.random_draws; ++draw) {
+      targets.push_back({"random", draw, [draw](Network& to, const std::string& module) {
+                           to.initialize_module(kDrawSeed + static_cast<uint64_t>(draw), module);
+                         }});
+    }
+    const data::DataSplits splits = load_run_data(options.data, options.run, session);
+    EvaluationSet set(splits.test, {.batch_size = kEvaluationBatch}, session);
+    const auto statistics = statistics_set(*network, splits.train_evaluation, session);
+    Sweep sweep(*network, trained->state(), set, statistics.get(), session);
+    open_folder();
+    CsvTable table({"module", "to", "draw", "loss", score_name(set.multi_label())});
+    for (const RewindResult& row : rewind(sweep, targets)) {
+      table.add_row({row.module, row.to, row.draw ? std::to_string(row.draw) : "",
+                     csv_number(row.loss), csv_number(row.score)});
+    }
+    table.write(options.out / "rewind.csv");
+  });
+}
+
+Command rewind_command() {
+  return make_command<RewindOptions>(
+      "set each module of a trained network back to an earlier checkpoint (paper, Fig. 5)",
+      [](const RewindOptions& options, Session& session) {
+        run_rewind(options, session);
+        return printed_table(CsvTable::read(options.out / "rewind.csv"), {"module", "to"});
+      });
 }
 
 }  // namespace basin

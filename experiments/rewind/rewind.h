@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/dataset.h"
+#include "experiments/program/command.h"
 #include "experiments/program/sweep.h"
 
 namespace basin {
@@ -35,10 +36,13 @@ struct RewindOptions {
   std::vector<int64_t> to_epochs = {0};
   int64_t random_draws = 0;  // new initial weights drawn for each module
   std::filesystem::path out;
+
+  Options list();
 };
 
 // Writes rewind.csv (module, to, draw, loss, accuracy|auc). A finished folder of the same settings
 // is left as it is. Throws Error when the run has no checkpoint of an epoch.
 void run_rewind(const RewindOptions& options, Session& session);
+Command rewind_command();
 
 }  // namespace basin

@@ -15,10 +15,11 @@ void plan_spectrum(PaperPlan& plan) {
          .images = 1,
          .run = [&plan, finetune, randinit](const std::filesystem::path& folder, Session& session) {
            SpectrumOptions options;
-           options.networks = {{"pretrained", plan.run_folder(kPretraining)},
-                               {"finetune", plan.run_folder(finetune)},
-                               {"randinit", plan.run_folder(randinit)},
-                               {"init", epoch_checkpoint(plan.run_folder(randinit), 0)}};
+           const std::filesystem::path start = plan.run_folder(randinit);
+           options.networks = {"pretrained=" + plan.run_folder(kPretraining).string(),
+                               "finetune=" + plan.run_folder(finetune).string(),
+                               "randinit=" + start.string(),
+                               "init=" + epoch_checkpoint(start, 0).string()};
            options.out = folder;
            run_spectrum(options, session);
          }});

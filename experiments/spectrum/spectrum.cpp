@@ -9,9 +9,8 @@
 
 #include "engine/linear_algebra.h"
 #include "engine/transfer.h"
-#include "experiments/program/csv.h"
+#include "experiments/program/analyses.h"
 #include "experiments/program/model_file.h"
-#include "experiments/program/run_folder.h"
 #include "kernels/base/check.h"
 #include "kernels/base/parallel.h"
 
@@ -69,7 +68,7 @@ std::vector<Spectrum> spectra(const State& state) {
   return result;
 }
 
-SpectrumOptions::Source parse_network_name(const std::string& text) {
+NamedNetwork parse_network_name(const std::string& text) {
   const size_t equals = text.find('=');
   // A folder may have an equals sign in its name.
   if (equals == std::string::npos || std::filesystem::exists(text)) return {text, text};
@@ -78,41 +77,62 @@ SpectrumOptions::Source parse_network_name(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+Options SpectrumOptions::list() {
+  return {
+      Option("networks", &networks, "checkpoints or run folders, as path or name=path").required(),
+      model_option(model), out_option(out)};
+}
+
 void run_spectrum(const SpectrumOptions& options, Session& session) {
-  std::string list;
+  std::vector<NamedNetwork> networks;
   std::set<std::string> names;
-  for (const SpectrumOptions::Source& network : options.networks) {
+  SpectrumOptions named = options;  // with all names, as config.json records them
+  named.networks.clear();
+  for (const std::string& text : options.networks) {
+    const NamedNetwork network = parse_network_name(text);
     BASIN_CHECK(names.insert(network.name).second, "two networks are named ", network.name,
                 "; give each its own name, as in name=path");
-    list += (list.empty() ? "" : ",") + network.name + "=" + network.path.string();
+    networks.push_back(network);
+    named.networks.push_back(network.name + "=" + network.path.string());
   }
-  const Settings settings = {{"networks", list}, {"model", options.model}};
-  if (run_status(session, options.out, "spectrum", settings, true) == RunStatus::kDone) {
-    session.log.message(options.out.string() + " is done already; nothing was run");
-    return;
-  }
-  CsvTable values({"network", "module", "index", "value"});
-  CsvTable summary(
-      {"network", "module", "spectral_norm", "frobenius_norm", "stable_rank", "effective_rank"});
-  for (const SpectrumOptions::Source& network : options.networks) {
-    check_interruption();
-    const auto loaded = load_network(network.path, options.model, session.stream);
-    for (const Spectrum& spectrum : spectra(loaded->state())) {
-      for (size_t i = 0; i < spectrum.values.size(); ++i) {
-        values.add_row(
-            {network.name, spectrum.module, std::to_string(i), csv_number(spectrum.values[i])});
+  run_analysis("spectrum", named, session, [&](const auto& open_folder) {
+    CsvTable values({"network", "module", "index", "value"});
+    CsvTable summary(
+        {"network", "module", "spectral_norm", "frobenius_norm", "stable_rank", "effective_rank"});
+    for (const auto& [name, path] : networks) {
+      check_interruption();
+      const auto loaded = load_network(path, options.model, session.stream);
+      for (const Spectrum& spectrum : spectra(loaded->state())) {
+        for (size_t i = 0; i < spectrum.values.size(); ++i) {
+          values.add_row(
+              {name, spectrum.module, std::to_string(i), csv_number(spectrum.values[i])});
+        }
+        const SpectrumSummary s = summarise_spectrum(spectrum.values);
+        summary.add_row({name, spectrum.module, csv_number(s.spectral_norm),
+                         csv_number(s.frobenius_norm), csv_number(s.stable_rank),
+                         csv_number(s.effective_rank)});
       }
-      const SpectrumSummary s = summarise_spectrum(spectrum.values);
-      summary.add_row({network.name, spectrum.module, csv_number(s.spectral_norm),
-                       csv_number(s.frobenius_norm), csv_number(s.stable_rank),
-                       csv_number(s.effective_rank)});
+      if (session.progress) session.progress->advance(1);
     }
-    if (session.progress) session.progress->advance(1);
-  }
-  open_run_folder(session, options.out, "spectrum", settings, true, false);
-  values.write(options.out / "spectrum.csv");
-  summary.write(options.out / "summary.csv");
-  finish_run_folder(session, options.out);
+    open_folder();
+    values.write(options.out / "spectrum.csv");
+    summary.write(options.out / "summary.csv");
+  });
+}
+
+Command spectrum_command() {
+  return make_command<SpectrumOptions>(
+      "singular values of the weights of networks, whole and per module",
+      [](const SpectrumOptions& options, Session& session) {
+        run_spectrum(options, session);
+        return printed_rows(CsvTable::read(options.out / "summary.csv"),
+                            {{"network", "network", 16, PrintedColumn::kText},
+                             {"module", "module", 12, PrintedColumn::kText},
+                             {"spectral_norm", "spectral norm", 13, 4},
+                             {"frobenius_norm", "frobenius norm", 14, 4},
+                             {"stable_rank", "stable rank", 11, 2},
+                             {"effective_rank", "effective rank", 14, 2}});
+      });
 }
 
 }  // namespace basin

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/state.h"
+#include "experiments/program/command.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -32,21 +33,24 @@ struct Spectrum {
 std::vector<Spectrum> spectra(const State& state);
 
 struct SpectrumOptions {
-  struct Source {
-    std::string name;            // in the tables
-    std::filesystem::path path;  // checkpoint or run folder
-  };
-  std::vector<Source> networks;
+  std::vector<std::string> networks;  // as parse_network_name() takes them
   std::string model;
   std::filesystem::path out;
+
+  Options list();
 };
 
+struct NamedNetwork {
+  std::string name;            // in the tables
+  std::filesystem::path path;  // checkpoint or run folder
+};
 // "name=path", or a path alone, which then is the name, too.
-SpectrumOptions::Source parse_network_name(const std::string& text);
+NamedNetwork parse_network_name(const std::string& text);
 
 // Writes spectrum.csv (network, module, index from 0, value) and summary.csv (network, module,
 // spectral_norm, frobenius_norm, stable_rank, effective_rank). Progress advances by 1 a network. A
 // finished folder of the same settings is left as it is.
 void run_spectrum(const SpectrumOptions& options, Session& session);
+Command spectrum_command();
 
 }  // namespace basin

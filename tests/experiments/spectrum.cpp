@@ -105,6 +105,6 @@ TEST_CASE("spectrum: names of networks") {
     CHECK(contains(error_of([&] { parse_network_name(wrong); }), wrong));
   }
   const auto session = small_session();
-  SpectrumOptions twice{{{"p", "a"}, {"p", "b"}}, "", folder.path / "out"};
+  SpectrumOptions twice{{"p=a", "p=b"}, "", folder.path / "out"};
   CHECK(contains(error_of([&] { run_spectrum(twice, *session); }), "two networks are named p"));
 }
