@@ -1,4 +1,4 @@
-// Batch norm folded into the convolution in front of it: what evaluations compute with.
+// Batch norm folded into the convolution before it: what evaluations compute with.
 #pragma once
 
 #include <string>
@@ -14,13 +14,13 @@ struct NormalisedConvolution {
   std::string weight, norm;
 };
 
-// conv(x, weight) + bias is the convolution with its batch norm by the running statistics.
+// conv(x, weight) + bias is the convolution followed by batch norm with running statistics.
 struct FoldedConvolution {
   Tensor weight, bias;
 };
 
-// Makes the folded weights of some modules in one launch, from the values that the State then has:
-// they belong to one pass, and whoever changes parameters between passes need not know of them.
+// Makes the folded weights of some modules in one launch, from the current values of the State.
+// They are made again for each pass, so parameters may change between passes.
 class Folding {
  public:
   // `state` has registered everything, in f32 or bf16, and outlives this; its convolutions are in
@@ -29,19 +29,19 @@ class Folding {
           double epsilon);
 
   // One for each convolution, in order; empty outside of modules [begin, end). In memory of the
-  // step; in bf16 they are rounded once, when they are folded.
+  // step. In bf16 they are rounded once, after folding.
   std::vector<FoldedConvolution> make(Tape& tape, size_t begin, size_t end) const;
 
  private:
   struct Convolution {
     Shape shape;
-    int64_t offset, row, bias;  // of its weight, in the table, in the biases
+    int64_t offset, filter, bias;  // of its weight; its first places in the table and the biases
   };
   const State& state_;
   std::vector<Convolution> convolutions_;
   double epsilon_;
   int64_t biases_ = 0;
-  std::shared_ptr<Storage> rows_;  // the table, in memory of the device
+  std::shared_ptr<Storage> filters_;  // the table of filters, in memory of the device
 };
 
 }  // namespace basin

@@ -165,7 +165,7 @@ void merge(std::vector<Kernel>& kernels, double bytes, double flops = 0) {
 // and of the loss.
 bool vanishes(const Calls& calls, size_t i) {
   return calls.is(i, "batch_norm_statistics") || calls.is(i, "batch_norm_inverse_std") ||
-         calls.is(i, "add_bias") || calls.is(i, "scale") || calls.is(i, "make_weights");
+         calls.is(i, "add_bias") || calls.is(i, "scale") || calls.is(i, "fold_batch_norm");
 }
 
 double sgd_bytes(const Calls& calls, size_t i, bool bf16, bool eager) {

@@ -24,7 +24,7 @@ double ratio(const HsicValues& hsic) {
                                     : std::numeric_limits<double>::quiet_NaN();
 }
 
-// The module whose output is the output of a stage -> name of the stage.
+// From the module whose output is that of a stage to the name of the stage.
 std::map<std::string, std::string> stage_outputs(const Network& network) {
   std::map<std::string, std::string> last_block;  // stage -> module, later ones replace earlier
   for (const std::string& module : network.state().modules()) {
@@ -43,10 +43,10 @@ FeatureGrams feature_grams(Tape& tape, const Tensor& features) {
           channel_gram(tape, features)};
 }
 
-void FeatureSimilarity::add(Tape& tape, const FeatureGrams& a, const FeatureGrams& b) {
+void FeatureSimilarity::add(const FeatureGrams& a, const FeatureGrams& b) {
   BASIN_CHECK(a.images == b.images, "features of ", a.images, " images are compared with those of ",
               b.images);
-  const HsicValues batch = unbiased_hsic(tape, a.image, b.image);
+  const HsicValues batch = unbiased_hsic(a.image, b.image, a.images);
   hsic_.kl += batch.kl;
   hsic_.kk += batch.kk;
   hsic_.ll += batch.ll;
@@ -113,7 +113,7 @@ CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>
     };
     const auto grams_a = grams_of(a, outputs_a), grams_b = grams_of(b, outputs_b);
     for (const std::string& stage : stages) {
-      similarity[stage].add(tape, grams_a.at(stage), grams_b.at(stage));
+      similarity[stage].add(grams_a.at(stage), grams_b.at(stage));
     }
     result.images += size;
   }

@@ -15,32 +15,32 @@
 
 namespace basin {
 
-// The outputs of one stage for one batch, as Gram matrices.
+// Gram matrices of the outputs of one stage for one batch.
 struct FeatureGrams {
   int64_t images = 0, channels = 0;
-  Tensor image;                 // [images, images]: inner products of whole feature maps
+  std::vector<double> image;    // [images, images]: inner products of whole feature maps
   std::vector<double> channel;  // [channels, channels]: of the channels' values at all places
 };
-// `features` [N, ..., C], N >= 4.
+// `features` [N, ..., C] f32, N >= 4.
 FeatureGrams feature_grams(Tape& tape, const Tensor& features);
 
 // Compares the outputs of a stage in two networks, batch by batch.
 class FeatureSimilarity {
  public:
   // Of the same images in the same order; the channels may differ in number.
-  void add(Tape& tape, const FeatureGrams& a, const FeatureGrams& b);
+  void add(const FeatureGrams& a, const FeatureGrams& b);
 
   // Linear CKA of examples (Kornblith et al., ICML 2019) by the minibatch estimator of Nguyen et
   // al.: mean HSIC_1(K_a, K_b) / sqrt(mean HSIC_1(K_a, K_a) * mean HSIC_1(K_b, K_b)), means over
-  // batches, which must be drawn at random. Does not see orthogonal maps, hence permutations, of
-  // the units, nor a factor. NaN where the features of a network do not vary.
+  // batches, which must be drawn at random. Invariant to orthogonal maps of the units, hence to
+  // permutations, and to a factor. NaN where the features of a network do not vary.
   double cka() const;
 
   // The same formula with the roles of examples and units exchanged: the Gram matrices are those of
-  // the channels, channel i of one network faces channel i of the other, and every place of every
-  // image is one dimension of a channel. Unlike cka() it compares networks channel by channel and
-  // sees permutations. No estimate over batches: the Gram matrices are sums over all images. NaN
-  // where the networks differ in channels, have fewer than four, or these do not vary.
+  // the channels, channel i of one network is compared with channel i of the other, and each place
+  // of each image is one dimension of a channel. Unlike cka() it sees permutations. It is no
+  // estimate over batches: the Gram matrices are sums over all images. NaN where the networks
+  // differ in channels, have fewer than four, or where these do not vary.
   double aligned_cka() const;
 
  private:
@@ -62,8 +62,8 @@ struct CkaResult {
 
 // Compares the stages' outputs on the images of `dataset`, in one fixed random order cut into
 // batches; a last batch of fewer than four images, for which the estimator is not defined, is left
-// out. conv1 stands for the whole stem (with rectifier and pooling), "layerN" for the output of its
-// last block. Throws Error where the networks' stages differ or batch_size is below four.
+// out. "conv1" is the whole stem, with ReLU and pooling; "layerN" is the output of its last block.
+// Throws Error where the networks' stages differ or batch_size is below four.
 CkaResult cka(Network& a, Network& b, const std::shared_ptr<const data::Dataset>& dataset,
               int64_t batch_size, Session& session);
 
@@ -78,7 +78,7 @@ struct CkaOptions {
 };
 
 // Writes cka.csv (module, cka, aligned_cka) and result.json. Progress advances by each network's
-// images. A finished folder of the same settings is left as it is.
+// images. A finished folder of the same settings is left unchanged.
 void run_cka(const CkaOptions& options, Session& session);
 Command cka_command();
 

@@ -81,9 +81,6 @@ CallDescription describe_call(const Call& call) {
   } else if constexpr (requires { call.batch, call.area, call.channels; }) {
     d.geometry = Geometry::kRows;
     d.sizes = {call.batch * call.area, call.channels};
-  } else if constexpr (requires { call.rows, call.row_count; }) {  // rows is their table
-    d.geometry = Geometry::kFlat;
-    d.sizes = {call.size};
   } else if constexpr (requires { call.rows; }) {
     d.geometry = Geometry::kRows;
     if constexpr (requires { call.channels; }) d.sizes = {call.rows, call.channels};

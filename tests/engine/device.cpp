@@ -121,7 +121,7 @@ TEST_CASE("device: weight surgery and distances on the emulated device have the 
   }
 }
 
-TEST_CASE("device: Gram matrices and HSIC on the emulated device") {
+TEST_CASE("device: Gram matrices on the emulated device") {
   Stream cpu(Device::kCpu), emulated(Device::kEmulated);
   StepArena cpu_arena(kDeviceArenaLimit), arena(kLimit, Device::kEmulated);
   Tape cpu_tape(cpu, cpu_arena, false), tape(emulated, arena, false);
@@ -133,14 +133,7 @@ TEST_CASE("device: Gram matrices and HSIC on the emulated device") {
     for (size_t i = 0; i < expected.size(); ++i) CHECK(actual[i] == doctest::Approx(expected[i]));
   };
   check(channel_gram(tape, there), channel_gram(cpu_tape, x));
-  const Tensor gram = image_gram(tape, there), cpu_gram = image_gram(cpu_tape, x);
-  const std::vector<double> host = download<double>(cpu_gram, cpu);
-  check(download<double>(gram, emulated), host);
-  const HsicValues expected = unbiased_hsic(host, host, 6);
-  for (const HsicValues& actual :
-       {unbiased_hsic(tape, gram, gram), unbiased_hsic(cpu_tape, cpu_gram, cpu_gram)}) {
-    check({actual.kl, actual.kk, actual.ll}, {expected.kl, expected.kk, expected.ll});
-  }
+  check(image_gram(tape, there), image_gram(cpu_tape, x));
 }
 
 TEST_CASE("device: how much memory is held, and was held at most") {

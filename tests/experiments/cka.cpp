@@ -44,7 +44,7 @@ class Comparison {
   Values operator()(const Tensor& a, const Tensor& b) {
     Tape tape(session_->stream, session_->arena, false);
     FeatureSimilarity similarity;
-    similarity.add(tape, feature_grams(tape, a), feature_grams(tape, b));
+    similarity.add(feature_grams(tape, a), feature_grams(tape, b));
     return {similarity.cka(), similarity.aligned_cka()};
   }
 

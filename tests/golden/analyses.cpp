@@ -58,11 +58,11 @@ TEST_CASE("golden: HSIC and CKA") {
                          grams_b = feature_grams(tape, tensor_of(b, shape));
       const auto expected = file.at("hsic").at(batch).get<std::vector<double>>();
       const double scale = std::sqrt(expected[1] * expected[2]);
-      const HsicValues hsic = unbiased_hsic(tape, grams_a.image, grams_b.image);
+      const HsicValues hsic = unbiased_hsic(grams_a.image, grams_b.image, batches[batch]);
       CHECK(std::abs(hsic.kl - expected[0]) < 1e-5 * scale);
       CHECK(std::abs(hsic.kk - expected[1]) < 1e-5 * scale);
       CHECK(std::abs(hsic.ll - expected[2]) < 1e-5 * scale);
-      similarity.add(tape, grams_a, grams_b);
+      similarity.add(grams_a, grams_b);
     }
     CHECK(std::abs(similarity.cka() - file.at("cka").get<double>()) < 1e-5);
     CHECK(std::abs(similarity.aligned_cka() - file.at("aligned").get<double>()) < 1e-5);

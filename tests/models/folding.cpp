@@ -100,7 +100,7 @@ TEST_CASE("evaluation with folded batch norms is that of the network in double")
     const Tensor images = random_tensor({2, net.side, net.side, 3}, DType::kF32, 4);
     Evaluated exact(net, *source, DType::kF64, Device::kCpu);
     const std::vector<double> want = exact.logits(images, false);
-    CHECK(exact.counts["make_weights"] == 0);
+    CHECK(exact.counts["fold_batch_norm"] == 0);
     const int convolutions = exact.counts["conv2d_forward"];
     // Independent errors of the convolutions, each of three roundings (weight, sum, output), in
     // units of half a last place: of bf16, or of what Winograd makes of single precision (16).
@@ -115,14 +115,14 @@ TEST_CASE("evaluation with folded batch norms is that of the network in double")
                           Case{DType::kBF16, Device::kEmulated, 0x1p-8}}) {
       Evaluated one(net, *source, c.dtype, c.device);
       const double folded = relative_error(one.logits(images, false), want);
-      CHECK(one.counts["make_weights"] == 1);
+      CHECK(one.counts["fold_batch_norm"] == 1);
       CHECK(one.counts["conv2d_forward"] == convolutions);
       for (const char* name :
            {"batch_norm_forward", "batch_norm_inverse_std", "dual_batch_norm_forward"}) {
         CHECK(one.counts[name] == 0);
       }
       const double apart = relative_error(one.logits(images, true), want);
-      CHECK(one.counts["make_weights"] == 0);
+      CHECK(one.counts["fold_batch_norm"] == 0);
       CHECK(one.counts["batch_norm_forward"] > 0);
       const double tolerance = c.unit * roundings;
       MESSAGE(std::string(net.name), " ", std::string(name_of(c.dtype)), " ",
