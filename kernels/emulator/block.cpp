@@ -288,7 +288,7 @@ bool BlockRunner::run(uint3 index, uint64_t linear) {
   acquire(&block_end_);
   if (fault_.rule) return false;
   if (const char* name = shared_.overrun()) {
-    fault_.rule = "something was written behind the end of a variable in shared memory";
+    fault_.rule = "something was written past the end of a variable in shared memory";
     fault_.detail = name;
     return false;
   }

@@ -1,8 +1,9 @@
-// CUDA as a kernel file sees it, for host compilers: built-in variables and functions, and
-// launch(). Kernels run as ordinary host code, one fiber for each CUDA thread that waits: the
-// emulated device. docs/kernels.md says what it checks.
+// CUDA as a kernel file sees it, for host compilers: built-in functions and launch(). Kernels run
+// as ordinary host code, with one fiber for each CUDA thread that waits: the emulated device.
+// docs/kernels.md says what it checks.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <tuple>
@@ -39,46 +40,6 @@
     launch_call(call, nullptr);                 \
   }
 
-// Barriers of the block.
-
-inline void __syncthreads(basin::emulator::Site site = basin::emulator::Site::here()) {
-  basin::emulator::block_barrier(basin::emulator::BarrierKind::kSync, false, site);
-}
-inline int __syncthreads_count(int predicate,
-                               basin::emulator::Site site = basin::emulator::Site::here()) {
-  return basin::emulator::block_barrier(basin::emulator::BarrierKind::kCount, predicate != 0, site);
-}
-inline int __syncthreads_and(int predicate,
-                             basin::emulator::Site site = basin::emulator::Site::here()) {
-  return basin::emulator::block_barrier(basin::emulator::BarrierKind::kAnd, predicate != 0, site);
-}
-inline int __syncthreads_or(int predicate,
-                            basin::emulator::Site site = basin::emulator::Site::here()) {
-  return basin::emulator::block_barrier(basin::emulator::BarrierKind::kOr, predicate != 0, site);
-}
-
-// Operations of a warp.
-
-inline void __syncwarp(unsigned mask = 0xFFFFFFFFu,
-                       basin::emulator::Site site = basin::emulator::Site::here()) {
-  basin::emulator::warp_operation(basin::emulator::WarpOperation::kSync, mask, 0, 0, 32, site);
-}
-inline unsigned __ballot_sync(unsigned mask, int predicate,
-                              basin::emulator::Site site = basin::emulator::Site::here()) {
-  return static_cast<unsigned>(basin::emulator::warp_operation(
-      basin::emulator::WarpOperation::kBallot, mask, predicate != 0, 0, 32, site));
-}
-inline int __any_sync(unsigned mask, int predicate,
-                      basin::emulator::Site site = basin::emulator::Site::here()) {
-  return static_cast<int>(basin::emulator::warp_operation(basin::emulator::WarpOperation::kAny,
-                                                          mask, predicate != 0, 0, 32, site));
-}
-inline int __all_sync(unsigned mask, int predicate,
-                      basin::emulator::Site site = basin::emulator::Site::here()) {
-  return static_cast<int>(basin::emulator::warp_operation(basin::emulator::WarpOperation::kAll,
-                                                          mask, predicate != 0, 0, 32, site));
-}
-
 namespace basin::emulator {
 
 template <class T>
@@ -92,37 +53,8 @@ T shuffle(WarpOperation operation, unsigned mask, T value, int parameter, int wi
   return value;
 }
 
-}  // namespace basin::emulator
-
-template <class T>
-T __shfl_sync(unsigned mask, T value, int source_lane, int width = 32,
-              basin::emulator::Site site = basin::emulator::Site::here()) {
-  return basin::emulator::shuffle(basin::emulator::WarpOperation::kShuffle, mask, value,
-                                  source_lane, width, site);
-}
-template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                 basin::emulator::Site site = basin::emulator::Site::here()) {
-  return basin::emulator::shuffle(basin::emulator::WarpOperation::kShuffleUp, mask, value,
-                                  static_cast<int>(delta), width, site);
-}
-template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
-                   basin::emulator::Site site = basin::emulator::Site::here()) {
-  return basin::emulator::shuffle(basin::emulator::WarpOperation::kShuffleDown, mask, value,
-                                  static_cast<int>(delta), width, site);
-}
-template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32,
-                  basin::emulator::Site site = basin::emulator::Site::here()) {
-  return basin::emulator::shuffle(basin::emulator::WarpOperation::kShuffleXor, mask, value,
-                                  lane_mask, width, site);
-}
-
-// Memory order and atomic operations, which are relaxed: a fence orders, nothing else does. Only
-// ThreadSanitizer is told; a host executes each thread's accesses in order.
-
-namespace basin::emulator {
+// Atomic operations are relaxed: only a fence orders memory. ThreadSanitizer is told; without it
+// there is nothing to do, as a host executes the accesses of a thread in order.
 
 #ifdef __SANITIZE_THREAD__
 constexpr bool kMemoryOrder = true;
@@ -154,30 +86,81 @@ T atomic_update(T* address, const Next& next) {
   });
 }
 
-}  // namespace basin::emulator
+// CUDA's built-in functions. A default argument tells the line of the caller.
+namespace built_in {
+
+// Barriers of the block.
+
+inline void __syncthreads(Site site = Site::here()) {
+  block_barrier(BarrierKind::kSync, false, site);
+}
+inline int __syncthreads_count(int predicate, Site site = Site::here()) {
+  return block_barrier(BarrierKind::kCount, predicate != 0, site);
+}
+inline int __syncthreads_and(int predicate, Site site = Site::here()) {
+  return block_barrier(BarrierKind::kAnd, predicate != 0, site);
+}
+inline int __syncthreads_or(int predicate, Site site = Site::here()) {
+  return block_barrier(BarrierKind::kOr, predicate != 0, site);
+}
+
+// Operations of a warp.
+
+inline void __syncwarp(unsigned mask = 0xFFFFFFFFu, Site site = Site::here()) {
+  warp_operation(WarpOperation::kSync, mask, 0, 0, 32, site);
+}
+inline unsigned __ballot_sync(unsigned mask, int predicate, Site site = Site::here()) {
+  return static_cast<unsigned>(
+      warp_operation(WarpOperation::kBallot, mask, predicate != 0, 0, 32, site));
+}
+inline int __any_sync(unsigned mask, int predicate, Site site = Site::here()) {
+  return static_cast<int>(warp_operation(WarpOperation::kAny, mask, predicate != 0, 0, 32, site));
+}
+inline int __all_sync(unsigned mask, int predicate, Site site = Site::here()) {
+  return static_cast<int>(warp_operation(WarpOperation::kAll, mask, predicate != 0, 0, 32, site));
+}
+
+template <class T>
+T __shfl_sync(unsigned mask, T value, int source_lane, int width = 32, Site site = Site::here()) {
+  return shuffle(WarpOperation::kShuffle, mask, value, source_lane, width, site);
+}
+template <class T>
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, Site site = Site::here()) {
+  return shuffle(WarpOperation::kShuffleUp, mask, value, static_cast<int>(delta), width, site);
+}
+template <class T>
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                   Site site = Site::here()) {
+  return shuffle(WarpOperation::kShuffleDown, mask, value, static_cast<int>(delta), width, site);
+}
+template <class T>
+T __shfl_xor_sync(unsigned mask, T value, int lane_mask, int width = 32, Site site = Site::here()) {
+  return shuffle(WarpOperation::kShuffleXor, mask, value, lane_mask, width, site);
+}
+
+// Fences and atomic operations.
 
 inline void __threadfence() {
-  if constexpr (basin::emulator::kMemoryOrder) basin::emulator::fence(true);
+  if constexpr (kMemoryOrder) fence(true);
 }
 inline void __threadfence_block() {
-  if constexpr (basin::emulator::kMemoryOrder) basin::emulator::fence(false);
+  if constexpr (kMemoryOrder) fence(false);
 }
 
 // T: int, unsigned, unsigned long long, float or double. Returns the value before.
 template <class T>
 T atomicAdd(T* address, std::type_identity_t<T> value) {
-  return basin::emulator::atomic_update(address,
-                                        [&](T old) { return static_cast<T>(old + value); });
+  return atomic_update(address, [&](T old) { return static_cast<T>(old + value); });
 }
 template <class T>
 T atomicMax(T* address, std::type_identity_t<T> value) {
   static_assert(std::is_integral_v<T>, "CUDA has atomicMax for integers only");
-  return basin::emulator::atomic_update(address, [&](T old) { return old > value ? old : value; });
+  return atomic_update(address, [&](T old) { return old > value ? old : value; });
 }
 template <class T>
 T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T> value) {
   static_assert(std::is_integral_v<T>, "CUDA has atomicCAS for integers only");
-  return basin::emulator::atomically(address, [&] {
+  return atomically(address, [&] {
     T old = compare;
     __atomic_compare_exchange_n(address, &old, value, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
     return old;
@@ -185,25 +168,14 @@ T atomicCAS(T* address, std::type_identity_t<T> compare, std::type_identity_t<T>
 }
 // Counts up to `limit` and starts again at 0.
 inline unsigned atomicInc(unsigned* address, unsigned limit) {
-  return basin::emulator::atomic_update(address,
-                                        [&](unsigned old) { return old >= limit ? 0 : old + 1; });
+  return atomic_update(address, [&](unsigned old) { return old >= limit ? 0 : old + 1; });
 }
 
-// Arithmetic. The fast variants are the exact ones here; glibc declares some of these names, so
-// they are macros.
+// Arithmetic. The fast variants are exact here.
 
-#define __expf(x) ::expf(x)
-#define __logf(x) ::logf(x)
 inline float rsqrtf(float x) {
   return 1.0f / std::sqrt(x);
 }
-inline double rsqrt(double x) {
-  return 1.0 / std::sqrt(x);
-}
-inline float __fdividef(float x, float y) {
-  return x / y;
-}
-
 // As in CUDA, the larger (smaller) of two floating-point numbers ignores NaN.
 inline float max(float a, float b) {
   return std::fmax(a, b);
@@ -227,45 +199,27 @@ requires std::is_integral_v<T>
 constexpr T min(T a, T b) {
   return b < a ? b : a;
 }
-
-namespace basin::emulator {
-template <class To, class From>
-To same_bits(From from) {
-  static_assert(sizeof(To) == sizeof(From));
-  To to;
-  std::memcpy(&to, &from, sizeof(to));
-  return to;
-}
-}  // namespace basin::emulator
-
-inline int __float_as_int(float x) {
-  return basin::emulator::same_bits<int>(x);
-}
 inline unsigned __float_as_uint(float x) {
-  return basin::emulator::same_bits<unsigned>(x);
-}
-inline float __int_as_float(int x) {
-  return basin::emulator::same_bits<float>(x);
+  return std::bit_cast<unsigned>(x);
 }
 inline float __uint_as_float(unsigned x) {
-  return basin::emulator::same_bits<float>(x);
+  return std::bit_cast<float>(x);
 }
 inline int __popc(unsigned x) {
-  return __builtin_popcount(x);
-}
-inline int __ffs(int x) {
-  return __builtin_ffs(x);
-}
-inline int __clz(int x) {
-  return x == 0 ? 32 : __builtin_clz(static_cast<unsigned>(x));
-}
-inline unsigned __umulhi(unsigned x, unsigned y) {
-  return static_cast<unsigned>(static_cast<uint64_t>(x) * y >> 32);
+  return std::popcount(x);
 }
 template <class T>
 T __ldg(const T* address) {
   return *address;
 }
+
+}  // namespace built_in
+}  // namespace basin::emulator
+using namespace basin::emulator::built_in;
+
+// glibc declares functions of these names.
+#define __expf(x) ::expf(x)
+#define __logf(x) ::logf(x)
 
 namespace basin {
 
@@ -284,8 +238,8 @@ struct Grid {
 
 }  // namespace emulator
 
-// Runs kernel(arguments...) as grid x block CUDA threads; returns when they have ended. Throws
-// Error for a launch CUDA would not take and for faults of the kernel.
+// Runs kernel(arguments...) as grid x block CUDA threads; returns when all have ended. Throws Error
+// for a launch that CUDA would not take, and for faults of the kernel.
 template <class... Parameters, class... Arguments>
 void launch(void (*kernel)(Parameters...), emulator::Grid grid, dim3 block, size_t shared_bytes,
             StreamHandle, Arguments&&... arguments) {

@@ -25,7 +25,7 @@ class SharedMemory {
   void* variable(const SharedVariable& variable, const char** why);
   // Null when the launch did not ask for any.
   void* dynamic() const { return dynamic_bytes_ > 0 ? memory_ : nullptr; }
-  // The variable behind whose end something was written in this block; null when there is none.
+  // The variable past whose end something was written in this block; null when there is none.
   // Without AddressSanitizer only the gaps tell.
   const char* overrun() const;
 
