@@ -21,7 +21,7 @@ __global__ void row_norm(RowNorm<T> call) {
     const int count = static_cast<int>(min(call.columns - i, int64_t{kCount}));
     float x[kCount];
     load(row + i, count, x);
-    for (int k = 0; k < kCount; ++k) sum.add(x[k] * x[k]);  // behind count it is 0
+    for (int k = 0; k < kCount; ++k) sum.add(x[k] * x[k]);  // zero from `count` on
   }
   const double total = block_sum<kThreads>(sum.value());
   if (threadIdx.x == 0) call.y[blockIdx.x] = static_cast<float>(sqrt(total));
