@@ -1,4 +1,4 @@
-// Points in a stream and the times at which it came there, taken without holding it up.
+// Marks in a stream and the times at which it reached them, taken without delaying it.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace basin {
 
-// On the CPU, where a call has finished when run() returns, by the host's clock; on a GPU by events
-// in the stream, so that the host runs ahead as it does without a clock.
+// Measures by the host's clock on the CPU, where a call has finished when run() returns; on a GPU
+// by events in the stream, so that the host runs ahead as it does without a clock.
 class CallClock {
  public:
   explicit CallClock(const Stream& stream);
@@ -20,7 +20,7 @@ class CallClock {
 
   void mark();
   size_t marks() const;
-  // Seconds from the first mark to each. Waits until the stream has come to the last one.
+  // Seconds from the first mark to each. Waits until the stream has reached the last one.
   std::vector<double> seconds() const;
   // Forgets all marks.
   void clear();

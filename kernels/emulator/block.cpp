@@ -1,5 +1,5 @@
-// Part of the emulator that is never instrumented. What runs in the place of a CUDA thread takes no
-// memory and calls no memset, memcpy or the like: ThreadSanitizer would take it for the kernel's.
+// This file is never instrumented. Code that runs as a CUDA thread allocates no memory and calls no
+// memset, memcpy or the like: ThreadSanitizer would attribute it to the kernel.
 #include "kernels/emulator/block.h"
 
 #include <cstring>
@@ -136,7 +136,7 @@ void BlockRunner::push_front(int number) {
   ++ready_count_;
 }
 
-// The thread to go on with; -1: start one, or nothing can go on.
+// The thread to continue; -1: start one, or none can continue.
 int BlockRunner::next_ready() {
   if (ready_count_ == 0) return -1;
   if (options_->order == Order::kRandom) {
@@ -150,8 +150,8 @@ int BlockRunner::next_ready() {
   return number;
 }
 
-// A fiber for the threads that have not started. Threads that nothing orders must not be seen to
-// write to one stack, so under ThreadSanitizer each number has a fiber of its own.
+// A fiber for the threads that have not started. ThreadSanitizer must not see unordered threads
+// write to one stack, so under it each number has its own fiber.
 Fiber& BlockRunner::take_fiber() {
   if (kThreadSanitizer) return *fibers_[order_[started_]];
   Fiber* fiber = free_fibers_.back();
@@ -159,7 +159,7 @@ Fiber& BlockRunner::take_fiber() {
   return *fiber;
 }
 
-// Switches from the fiber `from` to the one the thread waits on.
+// Switches from the fiber `from` to the one on which the thread waits.
 void BlockRunner::resume(int number, Fiber& from) {
   CudaThread& thread = threads_[number];
   running_ = number;
@@ -171,7 +171,7 @@ void BlockRunner::resume(int number, Fiber& from) {
   from.switch_to(*thread.fiber);
 }
 
-// The running thread waits; returns when it is its turn again.
+// Lets the running thread wait; returns when it is its turn again.
 void BlockRunner::suspend() {
   const int self = running_;
   Fiber& from = *running_fiber_;
@@ -195,7 +195,7 @@ void BlockRunner::fiber_entry() {
   current_runner->serve();
 }
 
-// What a fiber does: threads that have not started, until there is something better to do.
+// What a fiber does: it runs threads that have not started, until another can continue.
 void BlockRunner::serve() {
   while (true) {
     const int next = next_ready();
@@ -252,7 +252,7 @@ void BlockRunner::end_thread() {
   const int number = running_ / kWarpSize;
   Warp& warp = warps_[number];
   warp.ended |= 1u << running_ % kWarpSize;
-  // Operations that waited for this lane wait for the others alone now.
+  // Operations that waited for this lane now wait only for the others.
   for (uint32_t groups = warp.used_groups; groups != 0; groups &= groups - 1) {
     Group& group = warp.groups[__builtin_ctz(groups)];
     if (group.arrived == (group.mask & ~warp.ended)) complete(number, group);
@@ -476,10 +476,10 @@ void* BlockRunner::dynamic_shared(Site site) {
   return address;
 }
 
-// Memory order, for ThreadSanitizer. In the model of C++ and PTX an atomic write behind a fence
-// publishes what the fence orders before it, and a fence behind an atomic read acquires what that
-// read found. __threadfence_block does so among the threads of a block; its objects are the
-// runner's own, so that they order no blocks of other workers.
+// Memory order, for ThreadSanitizer. In the model of C++ and PTX, an atomic write after a fence
+// publishes what came before the fence, and a fence after an atomic read acquires what that read
+// found. __threadfence_block does so among the threads of a block; its objects belong to the
+// runner, so that they do not order blocks of other workers.
 
 void BlockRunner::before_atomic(const volatile void* address) {
   CudaThread& self = threads_[running_];
@@ -537,8 +537,8 @@ void BlockRunner::failed_check(const char* condition, Site site) {
   fail("a check in the kernel failed", condition, place_of(running_, "is"), {});
 }
 
-// Nothing can go on: a barrier that all threads have come to is complete, so there is a warp
-// operation, and a lane it waits for is somewhere else.
+// No thread can continue. A barrier that all threads have reached is complete, so a warp operation
+// waits for a lane that is somewhere else.
 void BlockRunner::fail_for_deadlock() {
   for (int i = 0; i < count_; ++i) {
     if (threads_[i].state != State::kAtWarp) continue;
@@ -558,7 +558,7 @@ void BlockRunner::fail_for_deadlock() {
   fail("threads wait for each other", nullptr, place_of(running_, "waits"), {});
 }
 
-// The threads that were left waiting never go on: their stacks are made anew.
+// The waiting threads never continue: their stacks are reset.
 void BlockRunner::clean_up_after_fault() {
   free_fibers_.clear();
   for (const auto& fiber : fibers_) {
@@ -569,7 +569,7 @@ void BlockRunner::clean_up_after_fault() {
     if (threads_[i].state == State::kEnded || threads_[i].state == State::kUnstarted) continue;
     if (threads_[i].identity) {
       become(threads_[i].identity);
-      release(&block_end_);  // what it did came before what the host does now
+      release(&block_end_);  // what it did comes before what the host does now
       become(host_identity_);
       delete_identity(threads_[i].identity);
       threads_[i].identity = new_identity();

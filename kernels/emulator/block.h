@@ -1,9 +1,9 @@
-// Runs one block of CUDA threads after the other on one host thread: whose turn it is, and who
-// waits for what.
+// Runs blocks of CUDA threads, one after the other, on one host thread: which thread runs, and
+// which wait for what.
 //
-// Fibers are lazy. A fiber runs threads of the block in a plain loop; only when a thread has to
-// wait does another fiber take over, with a thread that can go on or else with those not yet
-// started. A kernel that never waits never switches.
+// A fiber runs threads of the block in a plain loop. Only when a thread has to wait does another
+// fiber take over, with a thread that can continue or else with those not yet started. A kernel
+// that never waits never switches.
 #pragma once
 
 #include <memory>
@@ -39,10 +39,10 @@ class BlockRunner {
   BlockRunner(const BlockRunner&) = delete;
   BlockRunner& operator=(const BlockRunner&) = delete;
 
-  // `request` and `options` must live as long as blocks of the launch are run.
+  // `request` and `options` must live until the last block of the launch has run.
   void begin_launch(const LaunchRequest& request, const Options& options);
-  // Runs the block `index`, which is the number `linear` in its grid. False: fault() says why, and
-  // the next block can be run.
+  // Runs the block `index`, number `linear` of its grid. False: fault() says why; the next block
+  // can still be run.
   bool run(uint3 index, uint64_t linear);
   const Fault& fault() const { return fault_; }
   int64_t switches() const { return switches_; }  // since the runner was made
@@ -50,7 +50,7 @@ class BlockRunner {
   // The runner of this host thread; null outside of kernels.
   static BlockRunner* current();
 
-  // Called by CUDA threads; runtime.h says what they do.
+  // Called by CUDA threads; see runtime.h.
   int block_barrier(BarrierKind kind, bool predicate, Site site);
   uint64_t warp_operation(WarpOperation operation, uint32_t mask, uint64_t value, int parameter,
                           int width, Site site);
@@ -130,9 +130,9 @@ class BlockRunner {
   Fault fault_;
   Dice dice_{0};
 
-  uint16_t order_[kMaxThreads];  // in which threads start, and go on after a barrier
+  uint16_t order_[kMaxThreads];  // in which threads start, and continue after a barrier
   uint8_t lane_order_[kWarpSize];
-  uint16_t ready_[kMaxThreads];  // a ring: those that can go on
+  uint16_t ready_[kMaxThreads];  // a ring: those that can continue
   int ready_begin_ = 0, ready_count_ = 0;
 
   Fiber host_;
@@ -141,8 +141,8 @@ class BlockRunner {
   std::vector<Fiber*> free_fibers_;
   int64_t switches_ = 0;
 
-  // What ThreadSanitizer orders threads by: only the addresses matter. Two of a kind alternate, so
-  // that a thread that waits does not see what another does after the next meeting.
+  // What ThreadSanitizer orders threads by; only the addresses matter. Two of each kind alternate,
+  // so that a waiting thread does not see what another does after the next barrier.
   void* host_identity_ = nullptr;
   uint64_t block_start_ = 0, block_end_ = 0;
   uint64_t barrier_objects_[2] = {};

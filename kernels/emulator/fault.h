@@ -1,4 +1,4 @@
-// What went wrong in a kernel, as the emulator keeps it until it can be told.
+// What went wrong in a kernel, as the emulator keeps it until it can be reported.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ struct Place {
   uint32_t mask = 0;  // of the warp operation
 };
 
-// Plain data: it is filled in while a CUDA thread runs, where no memory may be taken.
+// Plain data, because it is filled in by a CUDA thread, which may not allocate memory.
 struct Fault {
   const char* rule = nullptr;    // what was broken, and the remedy; null: no fault
   const char* detail = nullptr;  // a name or condition; may be null

@@ -11,10 +11,10 @@
 #include "kernels/emulator/sanitizers.h"
 
 #ifndef BASIN_EMULATOR_UCONTEXT
-// Saves what a called function must keep on the stack, stores the stack pointer in *from, and goes
-// on where `to` was saved.
+// Saves the callee-saved registers on the stack, stores the stack pointer in *from, and continues
+// where `to` was saved.
 extern "C" void basin_emulator_switch(void** from, void* to);
-// Where a new stack begins: calls the function that the stack was made for.
+// Where a new stack begins: calls the fiber's entry().
 extern "C" void basin_emulator_begin();
 
 #if defined(__x86_64__)
@@ -107,7 +107,7 @@ namespace {
 // Instrumented code needs more stack, and its reports much more.
 constexpr size_t kStackSize = (kAddressSanitizer || kThreadSanitizer ? 256 : 64) * 1024;
 
-// The fibers that the host thread leaves and enters in the switch it is in.
+// The fibers that the host thread leaves and enters in the current switch.
 thread_local Fiber* leaving = nullptr;
 thread_local Fiber* entering = nullptr;
 
@@ -145,7 +145,7 @@ void Fiber::restart() {
   static_cast<void>(top);
 #elif defined(__x86_64__)
   // As basin_emulator_switch leaves a stack: six registers, of which rbx is the function, and the
-  // address to return to. What is left on the stack then keeps it aligned to 16 bytes.
+  // return address. The rest keeps the stack aligned to 16 bytes.
   auto** frame = reinterpret_cast<void**>(top) - 9;
   for (int i = 0; i < 9; ++i) frame[i] = nullptr;
   frame[4] = reinterpret_cast<void*>(entry_);
@@ -185,7 +185,7 @@ void Fiber::arrived() {
   size_t size;
   after_switch(entering->fake_stack_, &bottom, &size);
   if (kAddressSanitizer && !leaving->memory_) {
-    // Only now does a host thread's own stack become known.
+    // Only now is a host thread's own stack known.
     leaving->bottom_ = bottom;
     leaving->size_ = size;
   }

@@ -12,8 +12,8 @@
 
 namespace basin::emulator {
 
-// A flow of execution: that of a host thread (made by the default constructor), or one with a stack
-// of its own.
+// A flow of execution: that of a host thread (made by the default constructor), or one with its own
+// stack.
 class Fiber {
  public:
   Fiber() = default;
@@ -24,15 +24,15 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Leaves this fiber, which is the running one, and runs `next`; returns when something switches
+  // Leaves this fiber, which must be the running one, for `next`; returns when something switches
   // back.
   void switch_to(Fiber& next);
-  // The same, where this fiber will not run again before restart().
+  // The same, but this fiber will not run again before restart().
   void abandon_for(Fiber& next);
-  // Makes a fiber that was left behind ready to run entry() from its beginning.
+  // Makes an abandoned fiber ready to run entry() from its beginning.
   void restart();
 
-  // First thing to be called on a new stack.
+  // Must be called first on a new stack.
   static void arrived();
 
  private:

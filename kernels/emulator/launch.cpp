@@ -1,5 +1,4 @@
-// Launches: CUDA's limits, the worker threads that blocks are dealt to, and the functions of
-// runtime.h.
+// Launches: CUDA's limits, the worker threads that run the blocks, and the functions of runtime.h.
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -43,8 +42,8 @@ uint64_t block_at(const Job& job, uint64_t turn) {
   }
 }
 
-// Which worker runs a block. To ThreadSanitizer blocks of one worker are ordered; a checkerboard
-// puts neighbours in every direction on different ones, and random schedules mix all others.
+// Which worker runs a block. To ThreadSanitizer, blocks of one worker are ordered. A checkerboard
+// puts neighbours in each direction on different workers; random schedules mix all others.
 int worker_of(const Job& job, uint3 index, uint64_t linear) {
   const auto workers = static_cast<uint64_t>(job.options->workers);
   if (is_random(job.options->order)) {
@@ -54,9 +53,9 @@ int worker_of(const Job& job, uint3 index, uint64_t linear) {
   return static_cast<int>((uint64_t{index.x} + index.y + index.z) % workers);
 }
 
-// A host thread that runs blocks. Its mutex is shared with the thread that launches and no other
-// worker: through a common one, ThreadSanitizer would take a worker that is done for one that came
-// before a worker that begins.
+// A host thread that runs blocks. It shares its mutex with the launching thread alone: with a
+// common one, ThreadSanitizer would conclude that a worker that is done came before one that
+// begins.
 class Worker {
  public:
   explicit Worker(int number) : number_(number), thread_([this] { serve(); }) {}
@@ -207,7 +206,7 @@ void run_launch(const LaunchRequest& request) {
   for (const auto& worker : busy) worker->begin(job);
   for (const auto& worker : busy) worker->wait();
 
-  const Worker* first = nullptr;  // that found a fault: the one in the first block of the grid
+  const Worker* first = nullptr;  // of those that found a fault, by the block's place in the grid
   for (const auto& worker : busy) {
     BASIN_CHECK(worker->problem.empty(), worker->problem);
     totals.switches += worker->switches;

@@ -6,29 +6,29 @@
 
 namespace basin::emulator {
 
-// The order in which the threads of a block, and the blocks of a grid, take their turns where CUDA
-// leaves it open.
+// The order in which the threads of a block, and the blocks of a grid, take turns where CUDA leaves
+// it open.
 enum class Order {
   kLinear,         // by index
   kReverse,        // from the last to the first
   kWarpsReversed,  // the last warp first, lanes by index
-  kRandom,         // any thread that can run is as likely to be next
-  kGreedyWarps,    // warps and lanes permuted; a warp goes on for as long as it can
+  kRandom,         // each thread that can run is equally likely to be next
+  kGreedyWarps,    // warps and lanes permuted; a warp runs as long as it can
 };
 
 struct Options {
   Order order = Order::kLinear;
   uint64_t seed = 0;  // of kRandom and kGreedyWarps
   int workers = 2;    // threads of the host that run blocks, 1 to 64
-  // Bytes of shared memory that a block may have. That of compute capability 9.0 is the most; with
-  // less, kernels that choose by it take another way.
+  // Bytes of shared memory that a block may have: at most those of compute capability 9.0. With
+  // less, kernels that depend on it take another path.
   int64_t shared_memory = 227 * 1024;
-  // CUDA lets a block's barrier go without threads that have ended, since compute capability 7.0.
-  // It is nearly always an oversight, and an error here unless allowed.
+  // Since compute capability 7.0, a barrier of CUDA does not wait for threads that have ended. That
+  // is nearly always an oversight, and here an error unless allowed.
   bool ended_threads_may_miss_barriers = false;
 };
 
-// Options of the launches of this thread as long as it exists; the ones before it come back then.
+// Sets the options of this thread's launches while it exists; then the earlier ones return.
 class ScopedOptions {
  public:
   explicit ScopedOptions(const Options& options);
@@ -40,9 +40,9 @@ class ScopedOptions {
   Options before_;
 };
 
-// What the process has run up to now.
+// What the process has run so far.
 struct Statistics {
-  int64_t launches;      // that went through
+  int64_t launches;      // without a fault
   int64_t threads;       // CUDA threads in them
   int64_t switches;      // between fibers
   int64_t launch_sites;  // different lines with a launch(...)

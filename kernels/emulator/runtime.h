@@ -1,4 +1,4 @@
-// What kernels/emulator/emulator.h calls: the functions behind CUDA's built-in ones.
+// What emulator.h calls to do the work of CUDA's built-in functions and launches.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +37,7 @@ enum class WarpOperation {
   kShuffleXor
 };
 
-// These run inside a kernel. A fault ends the launch, which throws Error; they do not return then.
+// These run inside a kernel. After a fault they do not return: the launch ends and throws Error.
 
 // Waits for all threads of the block; the result of the vote for the kinds that have one.
 int block_barrier(BarrierKind kind, bool predicate, Site site);
@@ -72,14 +72,14 @@ struct LaunchRequest {
   Site site;
 };
 
-// Runs all blocks; returns when they have ended. Throws Error for limits of CUDA that the launch
-// exceeds and for faults of the kernel.
+// Runs all blocks; returns when they have ended. Throws Error for faults of the kernel, and where
+// the launch exceeds a limit of CUDA.
 void run_launch(const LaunchRequest& request);
 
 }  // namespace basin::emulator
 
-// Variables of the running CUDA thread. No fiber leaves its host thread, so these may be
-// thread-local, and their addresses kept across calls.
+// Variables of the running CUDA thread. A fiber never leaves its host thread, so these may be
+// thread-local and their addresses kept across calls.
 extern constinit thread_local uint3 threadIdx;
 extern constinit thread_local uint3 blockIdx;
 extern constinit thread_local dim3 blockDim;

@@ -1,5 +1,5 @@
-// Part of the emulator that is never instrumented, and that calls no memset or the like: it writes
-// to memory that kernels race for.
+// This file is never instrumented and calls no memset or the like: it writes to memory on which
+// kernels may race.
 #include "kernels/emulator/shared_memory.h"
 
 #include <sys/mman.h>

@@ -7,8 +7,8 @@
 
 namespace basin::emulator {
 
-// Hands out addresses for the variables of a block on their first use. All bits are set (NaN, -1)
-// until something is written; between variables lie gaps, poisoned under AddressSanitizer.
+// Gives the variables of a block addresses on their first use. All bits are set (NaN, -1) until
+// something is written. There are gaps between variables, poisoned under AddressSanitizer.
 class SharedMemory {
  public:
   static constexpr size_t kStaticLimit = 48 * 1024;  // of variables of fixed size
@@ -19,14 +19,14 @@ class SharedMemory {
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;
 
-  // Forgets the variables of the block before.
+  // Forgets the variables of the previous block.
   void begin_block(size_t dynamic_bytes);
   // Address of `variable`; null when it does not fit, and then *why says why.
   void* variable(const SharedVariable& variable, const char** why);
   // Null when the launch did not ask for any.
   void* dynamic() const { return dynamic_bytes_ > 0 ? memory_ : nullptr; }
   // The variable past whose end something was written in this block; null when there is none.
-  // Without AddressSanitizer only the gaps tell.
+  // Without AddressSanitizer, only a write into a gap is noticed.
   const char* overrun() const;
 
  private:

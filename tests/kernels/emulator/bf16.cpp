@@ -1,4 +1,4 @@
-// bfloat16 as its definition has it, and as the CUDA toolkit converts it where there is one.
+// bfloat16 against its definition, and against the CUDA toolkit's conversions where there is one.
 #include "kernels/base/bf16.h"
 
 #include <doctest/doctest.h>
@@ -44,7 +44,7 @@ TEST_CASE("bfloat16 is the upper half of a float") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("rounding takes the nearer neighbour, of equally near ones the even, and keeps NaN") {
+TEST_CASE("rounding takes the nearer neighbour, on a tie the even one, and keeps NaN") {
   int64_t wrong = 0;
   for_all_roundings([&](uint32_t bits) {
     const float value = float_of(bits);
@@ -56,7 +56,7 @@ TEST_CASE("rounding takes the nearer neighbour, of equally near ones the even, a
     // Between the neighbours below and above in magnitude, by exact distances.
     const uint32_t below = bits >> 16, above = below + 1;
     const double distance_below = std::abs(double(value) - double(float_of(below << 16)));
-    // Behind the largest number the next step of the grid counts, which is infinity's place.
+    // Past the largest number counts the next step of the grid, where infinity is.
     const double next = (above & 0x7FFF) == 0x7F80 ? std::copysign(0x1p128, double(value))
                                                    : double(float_of(above << 16));
     const double distance_above = std::abs(next - double(value));

@@ -1,5 +1,5 @@
-// What the emulator promises a kernel: every thread once, barriers, warp operations, atomics,
-// shared memory, launch limits, the order of turns. Faults are in faults.cpp.
+// What the emulator promises a kernel: each thread runs once, barriers, warp operations, atomics,
+// shared memory, the order of turns. Faults are in faults.cpp.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -18,7 +18,7 @@ using namespace basin::test;
 
 namespace {
 
-// Under ThreadSanitizer each thread of a block, on each worker, has its cost.
+// Under ThreadSanitizer each thread of a block costs time on each worker.
 #ifdef __SANITIZE_THREAD__
 constexpr int kLargestBlock = 256;
 constexpr int kWorkers[] = {2};
@@ -194,7 +194,7 @@ TEST_CASE("every thread of every block runs once, with its own indices") {
   });
 }
 
-TEST_CASE("barriers: what is written before is read after, round for round") {
+TEST_CASE("barriers: what is written before is read after, in each round") {
   under_all_schedules([] {
     for (int block : {1, 2, 31, 32, 33, 64, 100, kLargestBlock}) {
       constexpr int kBlocks = 3, kRounds = 5;
@@ -289,7 +289,7 @@ TEST_CASE("votes in warps, by mask") {
   });
 }
 
-TEST_CASE("lanes that have ended are not waited for, and halves of a warp go their own ways") {
+TEST_CASE("lanes that have ended are not waited for, and halves of a warp may diverge") {
   under_all_schedules([] {
     for (int leaving : {0, 1, 16, 31}) {
       std::vector<int> out(64, 0);
@@ -329,7 +329,7 @@ TEST_CASE("atomics from all threads of all blocks") {
   });
 }
 
-TEST_CASE("shared memory is each block's own and reads as NaN until it is written") {
+TEST_CASE("each block has its own shared memory, which reads as NaN until it is written") {
   under_all_schedules([] {
     constexpr int kBlocks = 6, kThreads = 33;
     std::vector<SharedProbe> probes(kBlocks);
@@ -411,7 +411,7 @@ TEST_CASE("a kernel that never waits needs one fiber for each block") {
   CHECK(emulator::statistics().switches - before.switches == 100 * kFibers);
 }
 
-TEST_CASE("after a fault the emulator goes on, and a launch works as ever") {
+TEST_CASE("after a fault the next launch works") {
   under_all_schedules([] {
     for (int i = 0; i < 20; ++i) {
       std::vector<int> out(64, 0);
