@@ -8,7 +8,7 @@
 #include "kernels/base/random.h"
 #include "kernels/convert/call.h"
 #include "kernels/device/run.h"
-#include "kernels/elementwise/call.h"
+#include "kernels/parameters/call.h"
 
 namespace basin {
 namespace {

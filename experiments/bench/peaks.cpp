@@ -11,6 +11,7 @@
 #include "kernels/device/run.h"
 #include "kernels/elementwise/call.h"
 #include "kernels/gemm/call.h"
+#include "kernels/parameters/call.h"
 
 namespace basin {
 namespace {

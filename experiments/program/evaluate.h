@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/batch_feed.h"
-#include "engine/loss_sum.h"
+#include "engine/loss_accumulator.h"
 #include "experiments/program/session.h"
 #include "models/network.h"
 
@@ -59,7 +59,7 @@ class EvaluationSum {
   Stream* stream_;
   bool multi_label_;
   int64_t classes_, size_;
-  LossSum sums_;
+  LossAccumulator sums_;
   // Of each image its prediction, or its logits; the host has read those of the first read_ images.
   // Null until something is added.
   std::shared_ptr<Storage> rows_;

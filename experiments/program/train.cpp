@@ -12,7 +12,7 @@
 #include "engine/captured_step.h"
 #include "engine/checkpoint.h"
 #include "engine/files.h"
-#include "engine/loss_sum.h"
+#include "engine/loss_accumulator.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/evaluate.h"
 #include "experiments/program/run_folder.h"
@@ -422,7 +422,7 @@ class Trainer {
   std::unique_ptr<EvaluationSet> validation_;  // null: the best checkpoint is chosen on test_
   std::unique_ptr<data::BatchFeed> feed_;
   data::BatchTensors full_batch_;
-  LossSum sums_;  // of the running epoch
+  LossAccumulator sums_;  // of the running epoch
   std::unique_ptr<CapturedStep> full_step_;
   Progress* progress_ = nullptr;
   bool resumed_ = false;

@@ -1,16 +1,12 @@
-// Flat-array calls as CUDA kernels.
+// Elementwise calls as CUDA kernels.
 //
-// Elementwise kernels: a thread takes vectors of 16 bytes, a grid apart. Each element is written by
-// one thread, so nothing depends on order. Byte floors: bytes() of each call.
+// A thread takes vectors of 16 bytes, a grid apart. Each element is written by one thread, so
+// nothing depends on order. Byte floors: bytes() of each call.
 //
 // Column sums: a block of 32 columns x 8 rows; each thread adds up every eighth row of a column,
 // and the eight sums are added in order. Reads x once.
-//
-// Squared distances: one block for each segment; its threads' sums are added by block_sum. Reads a
-// and b once.
 #include "kernels/elementwise/call.h"
 
-#include "kernels/base/random.h"
 #include "kernels/library/reduce.h"
 #include "kernels/library/vector.h"
 
@@ -91,45 +87,6 @@ __global__ void column_sum(ColumnSum<T> call) {
   }
 }
 
-__global__ void lerp(Lerp<float> call) {
-  constexpr int kCount = kVectorSize<float>;
-  const auto t = static_cast<float>(call.t);
-  for_each_vector<kCount>(call.size, [&](int64_t first, int count) {
-    float a[kCount], b[kCount];
-    load(call.a + first, count, a);
-    load(call.b + first, count, b);
-    for (int k = 0; k < kCount; ++k) {
-      if (call.t == 1) {
-        a[k] = b[k];
-      } else if (call.t != 0 && a[k] != b[k]) {
-        a[k] = a[k] + t * (b[k] - a[k]);
-      }
-    }
-    store(call.y + first, count, a);
-  });
-}
-
-__global__ void segmented_squared_distance(SegmentedSquaredDistance<float> call) {
-  const Segment segment = call.segments[blockIdx.x];
-  double sum = 0;
-  for (int64_t i = threadIdx.x; i < segment.size; i += kThreads) {
-    const int64_t at = segment.offset + i;
-    const double difference = double(call.a[at]) - (call.b ? double(call.b[at]) : 0.0);
-    sum += difference * difference;
-  }
-  sum = block_sum<kThreads>(sum);
-  if (threadIdx.x == 0) call.sums[blockIdx.x] = sum;
-}
-
-template <class T>
-__global__ void add_noise(AddNoise<T> call) {
-  for_each_vector<1>(call.size, [&](int64_t i, int) {
-    RandomStream random(call.seed, RandomPurpose::kNoise, call.draw,
-                        static_cast<uint32_t>(call.offset + i));
-    call.y[i] = static_cast<T>(call.y[i] + call.sigma * random.normal());
-  });
-}
-
 template <class T>
 void launch_call(const Fill<T>& call, StreamHandle stream) {
   launch(fill<T>, blocks_for(call.size, kVectorSize<T>), kThreads, 0, stream, call);
@@ -152,19 +109,6 @@ void launch_call(const ColumnSum<T>& call, StreamHandle stream) {
   const auto blocks = static_cast<unsigned>((call.columns + kColumns - 1) / kColumns);
   launch(column_sum<T>, blocks, dim3(kColumns, kRows), 0, stream, call);
 }
-void launch_call(const Lerp<float>& call, StreamHandle stream) {
-  launch(lerp, blocks_for(call.size, kVectorSize<float>), kThreads, 0, stream, call);
-}
-void launch_call(const SegmentedSquaredDistance<float>& call, StreamHandle stream) {
-  if (call.segment_count == 0) return;
-  launch(segmented_squared_distance, static_cast<unsigned>(call.segment_count), kThreads, 0, stream,
-         call);
-}
-template <class T>
-void launch_call(const AddNoise<T>& call, StreamHandle stream) {
-  launch(add_noise<T>, blocks_for(call.size, 1), kThreads, 0, stream, call);
-}
-
 }  // namespace
 
 BASIN_DEFINE_RUN(Fill<float>)
@@ -177,9 +121,5 @@ BASIN_DEFINE_RUN(AddBias<float>)
 BASIN_DEFINE_RUN(AddBias<Bf16>)
 BASIN_DEFINE_RUN(ColumnSum<float>)
 BASIN_DEFINE_RUN(ColumnSum<Bf16>)
-BASIN_DEFINE_RUN(Lerp<float>)
-BASIN_DEFINE_RUN(SegmentedSquaredDistance<float>)
-BASIN_DEFINE_RUN(AddNoise<float>)
-BASIN_DEFINE_RUN(AddNoise<double>)
 
 }  // namespace basin

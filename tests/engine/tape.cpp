@@ -8,6 +8,7 @@
 
 #include "kernels/base/parallel.h"
 #include "tests/support/errors.h"
+#include "tests/support/gradient_check.h"
 #include "tests/support/training.h"
 
 using namespace basin;
@@ -167,4 +168,29 @@ TEST_CASE("whole training runs have the same bits for any number of threads") {
     CHECK(same_momentum(networks.back()->state(), networks.front()->state()));
   }
   set_threads(1);
+}
+
+TEST_CASE("the gradient check notices a wrong gradient") {
+  // An op whose gradient is two per mille too large.
+  Stream stream(Device::kCpu);
+  StepArena arena(kTestArenaBytes);
+  State state(DType::kF64, stream);
+  state.begin_module("inputs");
+  const Tensor x = state.add_parameter("x", {3});
+  state.allocate(State::Use::kTraining);
+  for (int i = 0; i < 3; ++i) x.data<double>()[i] = 1 + i;
+  const GradientReport report = check_gradients(
+      state, arena,
+      [&](Tape& tape) {
+        Tensor y = tape.empty({1}, DType::kF64);
+        *y.data<double>() = std::exp(x.data<double>()[1]);
+        return tape.record(y, {x}, [&](const Tensor&) {
+          double* const dx = tape.gradient<double>(x).to;
+          dx[0] = dx[2] = 0;
+          dx[1] = 1.002 * std::exp(x.data<double>()[1]);
+        });
+      },
+      1e-3, 0);
+  CHECK(report.worst > 1e-3);
+  CHECK(report.where.starts_with("x[1]"));
 }

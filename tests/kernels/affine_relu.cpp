@@ -2,7 +2,9 @@
 // and the mask where the output cannot tell it.
 #include "kernels/affine_relu/call.h"
 
+#include "tests/support/bf16_case.h"
 #include "tests/support/kernel_case.h"
+#include "tests/support/op_gradient.h"
 
 using namespace basin;
 using namespace basin::test;
@@ -34,18 +36,17 @@ void check_forward(int64_t size, int options, Values values, Comparison& compari
   Guarded<float> shift = scalar(options & 32, exact ? 2 : 0.11);
   Guarded<float> y(size);
   Guarded<uint8_t> mask(with_mask ? size : 0);
-  run_checked({&x, &residual, &scale, &bias, &residual_shift, &shift}, {&y, &mask}, [&] {
-    device::run(AffineReluForward<float>{.x = x.data(),
-                                         .residual = residual.or_null(),
-                                         .scale = scale.or_null(),
-                                         .bias = bias.or_null(),
-                                         .residual_shift = residual_shift.or_null(),
-                                         .shift = shift.or_null(),
-                                         .y = y.data(),
-                                         .mask = mask.or_null(),
-                                         .relu = relu,
-                                         .size = size});
-  });
+  run_call({&x, &residual, &scale, &bias, &residual_shift, &shift}, {&y, &mask},
+           AffineReluForward<float>{.x = x.data(),
+                                    .residual = residual.or_null(),
+                                    .scale = scale.or_null(),
+                                    .bias = bias.or_null(),
+                                    .residual_shift = residual_shift.or_null(),
+                                    .shift = shift.or_null(),
+                                    .y = y.data(),
+                                    .mask = mask.or_null(),
+                                    .relu = relu,
+                                    .size = size});
   int64_t wrong_masks = 0;
   for (int64_t i = 0; i < size; ++i) {
     const double scaled = at(scale, 1) * x[i], r = with_residual ? residual[i] : 0;
@@ -211,7 +212,88 @@ TEST_CASE("the mask is z > 0, also where rounding hides z behind the shift") {
   CHECK(dbias[0] == sum);
 }
 
-#ifndef BASIN_TEST_ON_DEVICE  // float only
+#ifdef BASIN_TEST_ON_DEVICE
+TEST_CASE("affine_relu on bfloat16") {
+  StorageComparison forward("forward"), gradients("gradients"), scalars("scalars");
+  for (int64_t size : kStorageSizes) {
+    if (too_large(size)) continue;
+    Numbers x(size, 1), residual(size, 2), y(size), dy(size, 3), dx(size), dresidual(size, 4);
+    Guarded<float> scale = scalar(1.25f), bias = scalar(-0.5f);
+    Twice<uint8_t> masks(size);
+    Twice<float> sums(4);
+    in_both_types([&]<class T>(T) {
+      auto& mask = of<T>(masks);
+      run_call({&of<T>(x), &of<T>(residual), &scale, &bias}, {&of<T>(y), &mask},
+               AffineReluForward<T>{.x = of<T>(x).data(),
+                                    .residual = of<T>(residual).data(),
+                                    .scale = scale.data(),
+                                    .bias = bias.data(),
+                                    .y = of<T>(y).data(),
+                                    .mask = mask.data(),
+                                    .relu = true,
+                                    .size = size});
+      float* const sum = of<T>(sums).data();
+      AffineReluBackward<T> call{.dy = of<T>(dy).data(),
+                                 .x = of<T>(x).data(),
+                                 .mask = mask.data(),
+                                 .scale = scale.data(),
+                                 .relu = true,
+                                 .dx = {of<T>(dx).data()},
+                                 .dresidual = {of<T>(dresidual).data(), true},
+                                 .dbias = {sum},
+                                 .dresidual_shift = {sum + 1},
+                                 .dscale = {sum + 2},
+                                 .dshift = {sum + 3},
+                                 .size = size};
+      Guarded<double> partials = partials_of(call);
+      run_call({&of<T>(dy), &of<T>(x), &mask, &scale},
+               {&of<T>(dx), &of<T>(dresidual), &of<T>(sums), &partials}, call);
+    });
+    CHECK(masks.half.bytes == masks.single.bytes);
+    forward.results(y, 10);
+    gradients.results(dx, 10);
+    gradients.results(dresidual, 10);
+    scalars.floats(sums, static_cast<double>(size));
+  }
+}
+
+TEST_CASE("affine_relu on bfloat16: a shift has the bits of one that is added later") {
+  for (int64_t size : kStorageSizes) {
+    if (too_large(size)) continue;
+    Guarded<Bf16> x = Numbers(size, 1).half, residual = Numbers(size, 2).half;
+    Guarded<float> scale = scalar(1.25f), bias = scalar(-0.5f), shift = scalar(0.7f);
+    Guarded<Bf16> shifted(size), plain(size), later(size);
+    Guarded<uint8_t> mask(size), mask_of_plain(size);
+    run_checked({&x, &residual, &scale, &bias, &shift},
+                {&shifted, &plain, &later, &mask, &mask_of_plain}, [&] {
+                  AffineReluForward<Bf16> call{.x = x.data(),
+                                               .residual = residual.data(),
+                                               .scale = scale.data(),
+                                               .bias = bias.data(),
+                                               .shift = shift.data(),
+                                               .y = shifted.data(),
+                                               .mask = mask.data(),
+                                               .relu = true,
+                                               .size = size};
+                  device::run(call);
+                  call.shift = nullptr;
+                  call.y = plain.data();
+                  call.mask = mask_of_plain.data();
+                  device::run(call);
+                  device::run(AffineReluForward<Bf16>{.x = plain.data(),
+                                                      .bias = shift.data(),
+                                                      .y = later.data(),
+                                                      .relu = false,
+                                                      .size = size});
+                });
+    CHECK(shifted.bytes == later.bytes);
+    CHECK(mask.bytes == mask_of_plain.bytes);
+    int64_t different = 0;
+    for (int64_t i = 0; i < size; ++i) different += shifted[i].bits != plain[i].bits;
+    CHECK(different == size);
+  }
+}
+#else
 TEST_CASE("affine_relu in double keeps the precision of double") {
   constexpr int64_t kSize = 20000;
   Guarded<double> x = filled<double>(kSize, Values::kNormal, 1), y(kSize), bias(1);
@@ -221,6 +303,54 @@ TEST_CASE("affine_relu in double keeps the precision of double") {
   int64_t wrong = 0;
   for (int64_t i = 0; i < kSize; ++i) wrong += y[i] != x[i] + 1e-12;
   CHECK(wrong == 0);
+}
+
+TEST_CASE("gradient of affine_relu, for every optional argument") {
+  for (int options = 0; options < 64; ++options) {
+    for (const Shape& shape : {Shape{2, 3, 1, 5}, Shape{1, 7}, Shape{1}}) {
+      Inputs inputs;
+      const Tensor x = inputs.add("x", shape);
+      AffineRelu arguments;
+      if (options & 1) arguments.scale = inputs.add("scale", {1});
+      if (options & 2) arguments.bias = inputs.add("bias", {1});
+      if (options & 4) arguments.residual = inputs.add("residual", shape);
+      if (options & 8) arguments.residual_shift = inputs.add("residual_shift", {1});
+      if (options & 16) arguments.shift = inputs.add("shift", {1});
+      arguments.relu = false;
+      inputs.allocate();
+      AffineRelu unshifted = arguments;
+      unshifted.shift = {};
+      draw_away_from_zero(
+          inputs, [&](Tape& tape) { return affine_relu(tape, x, unshifted); }, 0.03);
+      arguments.relu = options & 32;
+      inputs.check("affine_relu, options " + std::to_string(options) + ", " + shape.text(),
+                   [&](Tape& tape) { return affine_relu(tape, x, arguments); });
+    }
+  }
+}
+
+TEST_CASE("gradient of affine_relu of one tensor in two places") {
+  Inputs inputs;
+  const Tensor x = inputs.add("x", {2, 3, 3, 2}), scalar = inputs.add("scalar", {1});
+  inputs.allocate();
+  const AffineRelu arguments{scalar, {}, x, scalar, scalar, false};
+  inputs.check("x as residual, one scalar thrice",
+               [&](Tape& tape) { return affine_relu(tape, x, arguments); });
+}
+
+TEST_CASE("affine_relu adds to the gradient of an input that is used twice") {
+  Inputs inputs;
+  const Tensor x = inputs.add("x", {2, 4, 4, 2});
+  const Tensor scale = inputs.add("scale", {1}), bias = inputs.add("bias", {1});
+  inputs.allocate();
+  inputs.check_sum(
+      "affine_relu twice",
+      [&](Tape& tape) {
+        return affine_relu(tape, x, {scale, bias, {}, {}, scale, false});
+      },
+      [&](Tape& tape) {
+        return affine_relu(tape, x, {scale, bias, x, {}, scale, false});
+      });
 }
 #endif
 

@@ -16,6 +16,7 @@
 #include "kernels/base/random.h"
 #include "kernels/conv2d/winograd.h"
 #include "tests/support/conv2d_shape.h"
+#include "tests/support/op_gradient.h"
 
 namespace {
 
@@ -495,4 +496,24 @@ TEST_CASE("conv2d forward with bias, residual and ReLU") {
   basin::set_threads(1);
   MESSAGE("worst error / tolerance: direct ", worst[0], ", Winograd ", worst[1]);
   CHECK(std::min(worst[0], worst[1]) > 0.02);
+}
+
+TEST_CASE("gradient of conv2d, also of an input that is used twice") {
+  using namespace basin;
+  using namespace basin::test;
+  struct Case {
+    Shape x, weight;
+    int64_t stride, padding;
+  };
+  for (const Case& c :
+       {Case{{1, 1, 1, 1}, {1, 1, 1, 1}, 1, 0}, Case{{2, 5, 4, 3}, {4, 3, 3, 3}, 1, 1},
+        Case{{1, 7, 6, 2}, {3, 3, 3, 2}, 2, 1}, Case{{3, 5, 5, 3}, {5, 1, 1, 3}, 2, 0},
+        Case{{1, 9, 8, 1}, {2, 7, 7, 1}, 2, 3}, Case{{2, 3, 3, 17}, {1, 1, 1, 17}, 1, 0}}) {
+    Inputs inputs;
+    const Tensor x = inputs.add("x", c.x), weight = inputs.add("weight", c.weight);
+    inputs.allocate();
+    const auto op = [&](Tape& tape) { return conv2d(tape, x, weight, c.stride, c.padding); };
+    inputs.check("conv2d " + c.x.text() + c.weight.text(), op);
+    inputs.check_twice("conv2d " + c.x.text() + c.weight.text(), op);
+  }
 }

@@ -14,6 +14,7 @@
 #include "tests/support/temporary_folder.h"
 #endif
 
+#ifdef BASIN_TEST_ON_DEVICE
 using namespace basin;
 using namespace basin::test;
 
@@ -354,4 +355,5 @@ TEST_CASE("device errors name the call, the error and what to do") {
   CHECK(message.find("cudaMalloc of 1125899906842624 bytes: cudaErrorMemoryAllocation") == 0);
   CHECK(message.find("smaller batch") != std::string::npos);
 }
+#endif
 #endif

@@ -1,7 +1,9 @@
-// The calls on flat arrays against their formulas; the end points of interpolation bit for bit.
+// The elementwise calls against their formulas.
 #include "kernels/elementwise/call.h"
 
+#include "tests/support/bf16_case.h"
 #include "tests/support/kernel_case.h"
+#include "tests/support/op_gradient.h"
 
 using namespace basin;
 using namespace basin::test;
@@ -16,18 +18,13 @@ struct Columns {
 const Columns kMatrices[] = {{1, 1},   {1, 17},  {3, 5},   {16, 64},  {65, 65},
                              {7, 100}, {128, 3}, {100, 1}, {1000, 16}};
 
-template <class T>
-bool same_bits(const T* a, const T* b, int64_t size) {
-  return std::memcmp(a, b, static_cast<size_t>(size) * sizeof(T)) == 0;
-}
-
 }  // namespace
 
 TEST_CASE("fill writes every element and no other") {
   for (int64_t size : kSizes) {
     if (too_large(size)) continue;
     Guarded<float> y(size);
-    run_checked({}, {&y}, [&] { device::run(Fill<float>{y.data(), 2.5f, size}); });
+    run_call({}, {&y}, Fill<float>{y.data(), 2.5f, size});
     CHECK(std::all_of(y.data(), y.data() + size, [](float value) { return value == 2.5f; }));
   }
 }
@@ -72,9 +69,7 @@ TEST_CASE("scale accumulates") {
       Guarded<float> factor(1);
       factor[0] = values == Values::kIntegers ? 3.0f : 0.3f;
       const Guarded<float> start = y;
-      run_checked({&x, &factor}, {&y}, [&] {
-        device::run(Scale<float>{x.data(), factor.data(), {y.data(), true}, size});
-      });
+      run_call({&x, &factor}, {&y}, Scale<float>{x.data(), factor.data(), {y.data(), true}, size});
       Comparison& comparison = values == Values::kIntegers ? exact : rounded;
       for (int64_t i = 0; i < size; ++i) {
         const double add = double(factor[0]) * x[i];
@@ -86,37 +81,25 @@ TEST_CASE("scale accumulates") {
   rounded.report("scale");
 }
 
-TEST_CASE("add_bias adds per column, in place too") {
+TEST_CASE("add_bias adds per column, and a residual, and cuts off below zero, in place too") {
   for (const Columns& s : kMatrices) {
     if (too_large(s.rows * s.columns)) continue;
     const int64_t size = s.rows * s.columns;
-    Guarded<float> x = filled<float>(size, Values::kNormal, 1);
-    Guarded<float> bias = filled<float>(s.columns, Values::kNormal, 2), y(size), in_place = x;
-    run_checked({&x, &bias}, {&y, &in_place}, [&] {
-      device::run(AddBias<float>{x.data(), bias.data(), y.data(), s.rows, s.columns});
-      device::run(AddBias<float>{in_place.data(), bias.data(), in_place.data(), s.rows, s.columns});
-    });
-    int64_t wrong = 0;
-    for (int64_t i = 0; i < size; ++i) wrong += y[i] != x[i] + bias[i % s.columns];
-    CHECK(wrong == 0);
-    CHECK(same_bits(y.data(), in_place.data(), size));
-  }
-}
-
-TEST_CASE("add_bias adds a residual, and cuts off below zero, in place too") {
-  for (const Columns& s : kMatrices) {
-    if (too_large(s.rows * s.columns)) continue;
-    const int64_t size = s.rows * s.columns;
-    Guarded<float> x = filled<float>(size, Values::kIntegers, 1),
-                   residual = filled<float>(size, Values::kIntegers, 3),
-                   bias = filled<float>(s.columns, Values::kIntegers, 2);
-    for (int options = 1; options < 4; ++options) {
+    for (int options = 0; options < 4; ++options) {
       const bool with_residual = options & 1, relu = options & 2;
+      // A sum of two is rounded once; that of three is exact on integers.
+      const Values values = options == 0 ? Values::kNormal : Values::kIntegers;
+      Guarded<float> x = filled<float>(size, values, 1), bias = filled<float>(s.columns, values, 2),
+                     residual = filled<float>(with_residual ? size : 0, values, 3);
       Guarded<float> y(size), in_place = x;
       run_checked({&x, &bias, &residual}, {&y, &in_place}, [&] {
-        AddBias<float> call{x.data(), bias.data(), y.data(),
-                            s.rows,   s.columns,   with_residual ? residual.data() : nullptr,
-                            relu};
+        AddBias<float> call{.x = x.data(),
+                            .bias = bias.data(),
+                            .y = y.data(),
+                            .rows = s.rows,
+                            .columns = s.columns,
+                            .residual = residual.or_null(),
+                            .relu = relu};
         device::run(call);
         call.x = call.y = in_place.data();
         device::run(call);
@@ -141,9 +124,7 @@ TEST_CASE("column sums: exact on integers, within the tolerance on random number
         Guarded<float> x = filled<float>(s.rows * s.columns, values, 1);
         Guarded<float> y = output<float>(s.columns, accumulate, values, 2);
         const Guarded<float> start = y;
-        run_checked({&x}, {&y}, [&] {
-          device::run(ColumnSum<float>{x.data(), {y.data(), accumulate}, s.rows, s.columns});
-        });
+        run_call({&x}, {&y}, ColumnSum<float>{x.data(), {y.data(), accumulate}, s.rows, s.columns});
         Comparison& comparison = values == Values::kIntegers ? exact : rounded;
         for (int64_t c = 0; c < s.columns; ++c) {
           double sum = accumulate ? start[c] : 0, magnitude = std::abs(sum);
@@ -160,97 +141,52 @@ TEST_CASE("column sums: exact on integers, within the tolerance on random number
   rounded.report("column sum");
 }
 
-TEST_CASE("interpolation: within the tolerance between its end points, exact at them") {
-  Comparison comparison(false);
-  for (int64_t size : kSizes) {
+#ifdef BASIN_TEST_ON_DEVICE
+TEST_CASE("elementwise calls on bfloat16") {
+  StorageComparison filled_values("fill"), sums("add"), scaled("scale"), biased("add_bias");
+  for (int64_t size : kStorageSizes) {
     if (too_large(size)) continue;
-    Guarded<float> a = filled<float>(size, Values::kNormal, 1);
-    Guarded<float> b = filled<float>(size, Values::kNormal, 2), y(size);
-    a[0] = -0.0f;  // -0 + t*(b - -0) would be +0
-    for (double t : {0.0, 0.3, 0.5, 1.0, -0.7, 1.9}) {
-      run_checked({&a, &b}, {&y}, [&] {
-        device::run(Lerp<float>{a.data(), b.data(), y.data(), t, size});
-      });
-      for (int64_t i = 0; i < size; ++i) {
-        comparison.value(y[i], (1 - t) * a[i] + t * b[i],
-                         std::abs((1 - t) * a[i]) + std::abs(t * b[i]) + std::abs(a[i]));
-      }
-      comparison.check("lerp");
-      if (t == 0.0) CHECK(same_bits(y.data(), a.data(), size));
-      if (t == 1.0) CHECK(same_bits(y.data(), b.data(), size));
-      Guarded<float> same(size);
-      device::run(Lerp<float>{a.data(), a.data(), same.data(), t, size});
-      CHECK(same_bits(same.data(), a.data(), size));
-    }
-    Guarded<float> in_place = a;  // the target may be one of the ends
-    device::run(Lerp<float>{a.data(), b.data(), y.data(), 0.3, size});
-    device::run(Lerp<float>{in_place.data(), b.data(), in_place.data(), 0.3, size});
-    CHECK(same_bits(in_place.data(), y.data(), size));
-  }
-  comparison.report("lerp");
-}
-
-TEST_CASE("squared distances per segment are sums in double") {
-  constexpr int64_t kSize = 50000;
-  Guarded<Segment> segments(4);
-  segments[0] = {0, 1};
-  segments[1] = {64, 0};
-  segments[2] = {64, 40000};
-  segments[3] = {40064, 9936};
-  for (Values values : {Values::kIntegers, Values::kNormal}) {
-    Guarded<float> a = filled<float>(kSize, values, 1), b = filled<float>(kSize, values, 2);
-    Guarded<double> distances(4), squares(4);
-    run_checked({&a, &b, &segments}, {&distances, &squares}, [&] {
-      device::run(SegmentedSquaredDistance<float>{a.data(), b.data(), segments.data(),
-                                                  distances.data(), 4, 49937});
-      device::run(SegmentedSquaredDistance<float>{a.data(), nullptr, segments.data(),
-                                                  squares.data(), 4, 49937});
+    Numbers a(size, 1), b(size, 2), y(size), added(size), accumulated(size, 3), with_bias(size);
+    Numbers factor(1, 4), bias(size, 5);
+    in_both_types([&]<class T>(T) {
+      const T* const x = of<T>(a).data();
+      run_checked(
+          {&of<T>(a), &of<T>(b), &of<T>(factor), &of<T>(bias)},
+          {&of<T>(y), &of<T>(added), &of<T>(accumulated), &of<T>(with_bias)}, [&] {
+            device::run(Fill<T>{of<T>(y).data(), from_float<T>(2.5f), size});
+            device::run(Add<T>{x, of<T>(b).data(), of<T>(added).data(), size});
+            device::run(Scale<T>{x, of<T>(factor).data(), {of<T>(accumulated).data(), true}, size});
+            device::run(AddBias<T>{x, of<T>(bias).data(), of<T>(with_bias).data(), 1, size});
+          });
     });
-    for (int64_t s = 0; s < 4; ++s) {
-      double distance = 0, square = 0;
-      for (int64_t i = segments[s].offset; i < segments[s].offset + segments[s].size; ++i) {
-        const double difference = double(a[i]) - b[i];
-        distance += difference * difference;
-        square += double(a[i]) * a[i];
-      }
-      CHECK(distances[s] == doctest::Approx(distance).epsilon(1e-13));
-      CHECK(squares[s] == doctest::Approx(square).epsilon(1e-13));
-    }
-    CHECK(distances[1] == 0);
+    filled_values.results(y, 1);
+    sums.results(added, 10);
+    scaled.results(accumulated, 20);
+    biased.results(with_bias, 10);
   }
 }
 
-TEST_CASE("noise depends on seed, draw and place, is standard normal, and scales with sigma") {
-  constexpr int64_t kSize = 40000;
-  auto noise = [](uint64_t seed, uint32_t draw, int64_t offset, int64_t size, double sigma) {
-    Guarded<double> y(size);
-    std::fill_n(y.data(), size, 0.0);
-    run_checked({}, {&y}, [&] {
-      device::run(AddNoise<double>{y.data(), sigma, seed, draw, offset, size});
+TEST_CASE("column sums of bfloat16") {
+  StorageComparison comparison("column_sum");
+  for (int64_t columns : {1, 33, 100}) {
+    Numbers x(20 * columns, 1);
+    Twice<float> y(columns);
+    in_both_types([&]<class T>(T) {
+      run_call({&of<T>(x)}, {&of<T>(y)},
+               ColumnSum<T>{of<T>(x).data(), {of<T>(y).data()}, 20, columns});
     });
-    return y;
-  };
-  const Guarded<double> whole = noise(7, 3, 0, kSize, 1);
-  const Guarded<double> part = noise(7, 3, 1234, 100, 1);
-  CHECK(same_bits(part.data(), whole.data() + 1234, 100));
-  const Guarded<double> doubled = noise(7, 3, 0, 100, 2);
-  for (int64_t i = 0; i < 100; ++i) CHECK(doubled[i] == 2 * whole[i]);
-  CHECK(!same_bits(noise(8, 3, 0, 100, 1).data(), whole.data(), 100));
-  CHECK(!same_bits(noise(7, 4, 0, 100, 1).data(), whole.data(), 100));
-  double moments[4] = {};
-  for (int64_t i = 0; i < kSize; ++i) {
-    for (int m = 0; m < 4; ++m) moments[m] += std::pow(whole[i], m + 1) / double(kSize);
+    comparison.floats(y, 20);
   }
-  CHECK(std::abs(moments[0]) < 4 / std::sqrt(double(kSize)));
-  CHECK(std::abs(moments[1] - 1) < 4 * std::sqrt(2.0 / double(kSize)));
-  CHECK(std::abs(moments[2]) < 4 * std::sqrt(15.0 / double(kSize)));
-  CHECK(std::abs(moments[3] - 3) < 4 * std::sqrt(96.0 / double(kSize)));
-
-  Guarded<float> kept = filled<float>(1000, Values::kNormal, 5);
-  const Guarded<float> before = kept;
-  device::run(AddNoise<float>{kept.data(), 0, 7, 3, 0, 1000});
-  CHECK(same_bits(kept.data(), before.data(), 1000));
 }
+#else
+TEST_CASE("gradient of add, also of a tensor to itself") {
+  Inputs inputs;
+  const Tensor a = inputs.add("a", {2, 3, 1, 5}), b = inputs.add("b", {2, 3, 1, 5});
+  inputs.allocate();
+  inputs.check("a + b", [&](Tape& tape) { return add(tape, a, b); });
+  inputs.check("(a + a) + b", [&](Tape& tape) { return add(tape, add(tape, a, a), b); });
+}
+#endif
 
 // Faults that tools/mutate_kernels plants in the kernel, one at a time: these cases must notice
 // each.
@@ -288,13 +224,4 @@ TEST_CASE("noise depends on seed, draw and place, is standard normal, and scales
 // cpu: the last columns dropped
 //   - (call.columns + kColumns - 1) / kColumns
 //   + call.columns / kColumns
-// cpu: a difference in float
-//   - const double difference
-//   + const float difference
-// cpu: an end point that is not exact
-//   - if (call.t == 1) {
-//   + if (false) {
-// tsan: a result written by all threads of a block
-//   - if (threadIdx.x == 0) call.sums
-//   + call.sums
 // clang-format on

@@ -12,6 +12,7 @@
 
 #include "kernels/base/parallel.h"
 #include "kernels/base/random.h"
+#include "tests/support/op_gradient.h"
 
 namespace {
 
@@ -131,4 +132,32 @@ TEST_CASE("gemm in double is the definition") {
   CHECK(c[1] == 1 * 10 + 3 * 11 + 5 * 12);
   CHECK(c[2] == 2 * 7 + 4 * 8 + 6 * 9);
   CHECK(c[3] == 2 * 10 + 4 * 11 + 6 * 12);
+}
+
+TEST_CASE("gradient of linear, also of an input that is used twice") {
+  using namespace basin;
+  using namespace basin::test;
+  struct Case {
+    int64_t rows, in, out;
+  };
+  for (const Case& c : {Case{1, 1, 1}, Case{3, 5, 2}, Case{4, 7, 17}}) {
+    Inputs inputs;
+    const Tensor x = inputs.add("x", {c.rows, c.in}), weight = inputs.add("weight", {c.out, c.in});
+    const Tensor bias = inputs.add("bias", {c.out});
+    inputs.allocate();
+    const auto op = [&](Tape& tape) { return linear(tape, x, weight, bias); };
+    inputs.check("linear", op);
+    inputs.check_twice("linear", op);
+  }
+}
+
+TEST_CASE("gradient of linear of one tensor in two places") {
+  using namespace basin;
+  using namespace basin::test;
+  Inputs inputs;
+  const Tensor x = inputs.add("x", {2, 2}), bias = inputs.add("bias", {2});
+  inputs.allocate();
+  const auto op = [&](Tape& tape) { return linear(tape, x, x, bias); };
+  inputs.check("linear of one input", op);
+  inputs.check_twice("linear of one input", op);
 }

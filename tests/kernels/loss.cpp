@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "tests/support/bf16_case.h"
 #include "tests/support/kernel_case.h"
+#include "tests/support/op_gradient.h"
 
 using namespace basin;
 using namespace basin::test;
@@ -39,10 +41,14 @@ void check_softmax(const Rows& s, Values values, Comparison& loss_values, Compar
   Guarded<double> partials(s.rows);
   Guarded<int32_t> predictions(s.rows);
   run_checked({&logits, &targets}, {&loss, &loss_alone, &dlogits, &partials, &predictions}, [&] {
-    SoftmaxCrossEntropy<float> call{logits.data(),  targets.data(), loss.data(),
-                                    dlogits.data(), s.rows,         s.classes};
-    call.partials = partials.data();
-    call.predictions = predictions.data();
+    SoftmaxCrossEntropy<float> call{.logits = logits.data(),
+                                    .targets = targets.data(),
+                                    .loss = loss.data(),
+                                    .dlogits = dlogits.data(),
+                                    .rows = s.rows,
+                                    .classes = s.classes,
+                                    .partials = partials.data(),
+                                    .predictions = predictions.data()};
     device::run(call);
     call.loss = loss_alone.data();
     call.dlogits = nullptr;
@@ -167,10 +173,9 @@ TEST_CASE("the most probable class is the first of equals") {
   std::fill_n(targets.data(), 15, 0.0f);
   Guarded<double> partials(3);
   Guarded<int32_t> predictions(3);
-  run_checked({&logits, &targets}, {&loss, &partials, &predictions}, [&] {
-    device::run(SoftmaxCrossEntropy<float>{logits.data(), targets.data(), loss.data(), nullptr, 3,
-                                           5, partials.data(), predictions.data()});
-  });
+  run_call({&logits, &targets}, {&loss, &partials, &predictions},
+           SoftmaxCrossEntropy<float>{logits.data(), targets.data(), loss.data(), nullptr, 3, 5,
+                                      partials.data(), predictions.data()});
   CHECK(predictions[0] == 2);
   CHECK(predictions[1] == 1);
   CHECK(predictions[2] == 0);
@@ -198,10 +203,9 @@ TEST_CASE("batches added up: losses in order, hits, and the first batch whose lo
         expected[row] = static_cast<int32_t>(row % 3);
         want.correct += row % 7 == row % 3;
       }
-      run_checked({&loss, &predictions, &expected}, {&sums}, [&] {
-        device::run(AddLoss{loss.data(), predictions.or_null(), expected.or_null(), sums.data(),
-                            1e6, batch.rows});
-      });
+      run_call({&loss, &predictions, &expected}, {&sums},
+               AddLoss{loss.data(), predictions.or_null(), expected.or_null(), sums.data(), 1e6,
+                       batch.rows});
       want.loss += double(batch.loss) * double(batch.rows);
       want.images += batch.rows;
       ++want.batches;
@@ -219,15 +223,69 @@ TEST_CASE("batches added up: losses in order, hits, and the first batch whose lo
     for (const float value : {1e6f, bad, 1.0f, 3e6f}) {
       Guarded<float> loss(1);
       loss[0] = value;
-      run_checked({&loss}, {&sums}, [&] {
-        device::run(AddLoss{loss.data(), nullptr, nullptr, sums.data(), 1e6, 4});
-      });
+      run_call({&loss}, {&sums}, AddLoss{loss.data(), nullptr, nullptr, sums.data(), 1e6, 4});
     }
     CHECK(sums[0].batches == 4);
     CHECK(sums[0].diverged_batch == 2);
     CHECK((sums[0].diverged_loss == bad || (bad != bad && sums[0].diverged_loss != bad)));
   }
 }
+
+#ifdef BASIN_TEST_ON_DEVICE
+TEST_CASE("the losses of bfloat16") {
+  StorageComparison gradients("gradients"), losses("losses");
+  for (const Rows& s : {Rows{1, 1}, Rows{9, 17}, Rows{3, 100}}) {
+    const int64_t size = s.rows * s.classes;
+    Numbers logits(size, 1), softmax(size), sigmoid(size);
+    Guarded<float> targets = filled<float>(size, Values::kPositive, 2);
+    Twice<int32_t> predictions(s.rows);
+    Twice<float> loss(2);
+    Guarded<double> partials(s.rows);
+    in_both_types([&]<class T>(T) {
+      run_checked({&of<T>(logits), &targets},
+                  {&of<T>(softmax), &of<T>(sigmoid), &of<T>(predictions), &of<T>(loss), &partials},
+                  [&] {
+                    device::run(SoftmaxCrossEntropy<T>{.logits = of<T>(logits).data(),
+                                                       .targets = targets.data(),
+                                                       .loss = of<T>(loss).data(),
+                                                       .dlogits = of<T>(softmax).data(),
+                                                       .rows = s.rows,
+                                                       .classes = s.classes,
+                                                       .partials = partials.data(),
+                                                       .predictions = of<T>(predictions).data()});
+                    device::run(SigmoidCrossEntropy<T>{.logits = of<T>(logits).data(),
+                                                       .targets = targets.data(),
+                                                       .loss = of<T>(loss).data() + 1,
+                                                       .dlogits = of<T>(sigmoid).data(),
+                                                       .rows = s.rows,
+                                                       .classes = s.classes});
+                  });
+    });
+    gradients.results(softmax, 1);
+    gradients.results(sigmoid, 1);
+    losses.floats(loss, 10);
+    CHECK(predictions.half.bytes == predictions.single.bytes);
+  }
+}
+#else
+TEST_CASE("gradients of the losses, also of logits that are used twice") {
+  for (const Shape& shape : {Shape{1, 2}, Shape{3, 5}, Shape{2, 17}, Shape{2, 2}}) {
+    Inputs inputs;
+    const Tensor logits = inputs.add("logits", shape);
+    const Tensor targets = inputs.add_buffer("targets", shape);
+    inputs.allocate();
+    for (int64_t i = 0; i < targets.size(); ++i) {
+      targets.data<double>()[i] = std::abs(targets.data<double>()[i]) / 3;
+    }
+    const auto softmax = [&](Tape& tape) { return softmax_cross_entropy(tape, logits, targets); };
+    const auto sigmoid = [&](Tape& tape) { return sigmoid_cross_entropy(tape, logits, targets); };
+    inputs.check("softmax_cross_entropy " + shape.text(), softmax);
+    inputs.check_twice("softmax_cross_entropy " + shape.text(), softmax);
+    inputs.check("sigmoid_cross_entropy " + shape.text(), sigmoid);
+    inputs.check_twice("sigmoid_cross_entropy " + shape.text(), sigmoid);
+  }
+}
+#endif
 
 // Faults that tools/mutate_kernels plants in the kernel, one at a time: these cases must notice
 // each.

@@ -2,7 +2,9 @@
 // tolerance.
 #include "kernels/pool/call.h"
 
+#include "tests/support/bf16_case.h"
 #include "tests/support/kernel_case.h"
+#include "tests/support/op_gradient.h"
 
 using namespace basin;
 using namespace basin::test;
@@ -29,26 +31,26 @@ void check_max_pool(const PoolShape& s, Values values, bool accumulate) {
   Guarded<float> x = filled<float>(in_size, values, 1);
   Guarded<float> y(out_size), without_index(out_size);
   Guarded<uint8_t> index(out_size);
-  MaxPoolForward<float> forward{nullptr, nullptr, nullptr, s.batch, s.height, s.width, s.channels};
-  REQUIRE(forward.out_height() == oh);
-  REQUIRE(forward.out_width() == ow);
-  run_checked({&x}, {&y, &index, &without_index}, [&] {
-    forward.x = x.data();
-    forward.y = y.data();
-    forward.index = index.data();
-    device::run(forward);
-    forward.y = without_index.data();
-    forward.index = nullptr;
-    device::run(forward);
-  });
+  MaxPoolForward<float> call{x.data(), y.data(), index.data(), s.batch,
+                             s.height, s.width,  s.channels};
+  REQUIRE(call.out_height() == oh);
+  REQUIRE(call.out_width() == ow);
+  run_call({&x}, {&y, &index}, call);
+  call.y = without_index.data();
+  call.index = nullptr;
+  run_call({&x}, {&without_index}, call);
   Guarded<float> dy = filled<float>(out_size, Values::kIntegers, 2);
   Guarded<float> dx = output<float>(in_size, accumulate, Values::kIntegers, 3);
   std::vector<float> want_dx(dx.data(), dx.data() + in_size);
   if (!accumulate) std::fill(want_dx.begin(), want_dx.end(), 0.0f);
-  run_checked({&dy, &index}, {&dx}, [&] {
-    device::run(MaxPoolBackward<float>{
-        dy.data(), index.data(), {dx.data(), accumulate}, s.batch, s.height, s.width, s.channels});
-  });
+  run_call({&dy, &index}, {&dx},
+           MaxPoolBackward<float>{dy.data(),
+                                  index.data(),
+                                  {dx.data(), accumulate},
+                                  s.batch,
+                                  s.height,
+                                  s.width,
+                                  s.channels});
   int64_t wrong = 0;
   for (int64_t n = 0; n < s.batch; ++n) {
     for (int64_t p = 0; p < oh; ++p) {
@@ -79,16 +81,12 @@ void check_max_pool(const PoolShape& s, Values values, bool accumulate) {
 void check_average_pool(int64_t batch, int64_t area, int64_t channels, Values values,
                         bool accumulate, Comparison& forward, Comparison& backward) {
   Guarded<float> x = filled<float>(batch * area * channels, values, 1), y(batch * channels);
-  run_checked({&x}, {&y}, [&] {
-    device::run(AveragePoolForward<float>{x.data(), y.data(), batch, area, channels});
-  });
+  run_call({&x}, {&y}, AveragePoolForward<float>{x.data(), y.data(), batch, area, channels});
   Guarded<float> dy = filled<float>(batch * channels, values, 2);
   Guarded<float> dx = output<float>(x.size(), accumulate, values, 3);
   const Guarded<float> start = dx;
-  run_checked({&dy}, {&dx}, [&] {
-    device::run(
-        AveragePoolBackward<float>{dy.data(), {dx.data(), accumulate}, batch, area, channels});
-  });
+  run_call({&dy}, {&dx},
+           AveragePoolBackward<float>{dy.data(), {dx.data(), accumulate}, batch, area, channels});
   for (int64_t n = 0; n < batch; ++n) {
     for (int64_t c = 0; c < channels; ++c) {
       double sum = 0, magnitude = 0;
@@ -154,6 +152,67 @@ TEST_CASE("average pool is within the tolerance on random numbers") {
   forward.report("average pool forward");
   backward.report("average pool backward");
 }
+
+#ifdef BASIN_TEST_ON_DEVICE
+TEST_CASE("pooling of bfloat16") {
+  StorageComparison maxima("max"), averages("average");
+  for (int64_t channels : {1, 8, 13, 64}) {
+    constexpr int64_t kSide = 5, kOut = 3;
+    const int64_t size = kSide * kSide * channels, out_size = kOut * kOut * channels;
+    Numbers x(size, 1), y(out_size), dy(out_size, 2), dx(size, 3), mean(channels),
+        dmean(channels, 4), spread(size);
+    Twice<uint8_t> index(out_size);
+    in_both_types([&]<class T>(T) {
+      run_checked({&of<T>(x), &of<T>(dy), &of<T>(dmean)},
+                  {&of<T>(y), &of<T>(index), &of<T>(dx), &of<T>(mean), &of<T>(spread)}, [&] {
+                    device::run(MaxPoolForward<T>{of<T>(x).data(), of<T>(y).data(),
+                                                  of<T>(index).data(), 1, kSide, kSide, channels});
+                    device::run(MaxPoolBackward<T>{of<T>(dy).data(),
+                                                   of<T>(index).data(),
+                                                   {of<T>(dx).data(), true},
+                                                   1,
+                                                   kSide,
+                                                   kSide,
+                                                   channels});
+                    device::run(AveragePoolForward<T>{of<T>(x).data(), of<T>(mean).data(), 1,
+                                                      kSide * kSide, channels});
+                    device::run(AveragePoolBackward<T>{
+                        of<T>(dmean).data(), {of<T>(spread).data()}, 1, kSide * kSide, channels});
+                  });
+    });
+    CHECK(index.half.bytes == index.single.bytes);
+    maxima.results(y, 0);
+    maxima.results(dx, 10);
+    averages.results(mean, 1);
+    averages.results(spread, 1);
+  }
+}
+#else
+TEST_CASE("gradient of max_pool, also of an input that is used twice") {
+  for (const Shape& shape :
+       {Shape{1, 1, 1, 1}, Shape{2, 5, 4, 3}, Shape{1, 6, 7, 2}, Shape{1, 5, 6, 2}}) {
+    Inputs inputs;
+    const Tensor x = inputs.add("x", shape);
+    inputs.allocate();
+    space_out(x);
+    const auto op = [&](Tape& tape) { return max_pool(tape, x); };
+    inputs.check("max_pool " + shape.text(), op);
+    inputs.check_twice("max_pool " + shape.text(), op);
+  }
+}
+
+TEST_CASE("gradient of global_average_pool, also of an input that is used twice") {
+  for (const Shape& shape :
+       {Shape{1, 1, 1, 1}, Shape{2, 5, 4, 3}, Shape{3, 2, 3, 65}, Shape{2, 4, 4, 2}}) {
+    Inputs inputs;
+    const Tensor x = inputs.add("x", shape);
+    inputs.allocate();
+    const auto op = [&](Tape& tape) { return global_average_pool(tape, x); };
+    inputs.check("global_average_pool " + shape.text(), op);
+    inputs.check_twice("global_average_pool " + shape.text(), op);
+  }
+}
+#endif
 
 // Faults that tools/mutate_kernels plants in the kernel, one at a time: these cases must notice
 // each.

@@ -10,14 +10,20 @@
 
 namespace basin::test {
 
-// The same numbers in both types.
-struct Numbers {
-  Guarded<Bf16> half;
-  Guarded<float> single;
+// A buffer for each of the two runs of a call.
+template <class Half, class Single = Half>
+struct Twice {
+  Guarded<Half> half;
+  Guarded<Single> single;
 
-  explicit Numbers(int64_t size) : half(size), single(size) {}
-  Numbers(int64_t size, uint32_t seed)
-      : half(size), single(filled<float>(size, Values::kNormal, seed)) {
+  explicit Twice(int64_t size) : half(size), single(size) {}
+};
+
+// The same numbers in both types.
+struct Numbers : Twice<Bf16, float> {
+  explicit Numbers(int64_t size) : Twice(size) {}
+  Numbers(int64_t size, uint32_t seed) : Twice(size) {
+    single = filled<float>(size, Values::kNormal, seed);
     for (int64_t i = 0; i < size; ++i) {
       half[i] = to_bf16(single[i]);
       single[i] = to_float(half[i]);
@@ -39,6 +45,9 @@ class StorageComparison {
   // Results that both kernels keep in float.
   void floats(const Guarded<float>& half, const Guarded<float>& single, double magnitude) {
     for (int64_t i = 0; i < half.size(); ++i) value(half[i], single[i], 8 * 0x1p-24 * magnitude);
+  }
+  void floats(const Twice<float>& both, double magnitude) {
+    floats(both.half, both.single, magnitude);
   }
   ~StorageComparison() {
     CHECK_MESSAGE(wrong_ == 0, what_, ": ", wrong_, " of ", count_, " values are wrong");
@@ -66,12 +75,13 @@ inline Guarded<float> scalar(float value) {
   return buffer;
 }
 
-template <class T>
-Guarded<T>& of(Numbers& numbers) {
+// The buffer for the run in T.
+template <class T, class Half, class Single>
+auto& of(Twice<Half, Single>& both) {
   if constexpr (std::is_same_v<T, Bf16>) {
-    return numbers.half;
+    return both.half;
   } else {
-    return numbers.single;
+    return both.single;
   }
 }
 

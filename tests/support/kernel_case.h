@@ -167,6 +167,11 @@ Guarded<T> stored(const Guarded<float>& numbers) {
   return buffer;
 }
 
+template <class T>
+bool same_bits(const T* a, const T* b, int64_t size) {
+  return std::memcmp(a, b, static_cast<size_t>(size) * sizeof(T)) == 0;
+}
+
 // An output: filled with start values when `accumulate`, else with NaN.
 template <class T>
 Guarded<T> output(int64_t size, bool accumulate, Values values, uint32_t seed) {

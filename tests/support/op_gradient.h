@@ -19,6 +19,11 @@ class Inputs {
   Tensor add_buffer(const std::string& name, const Shape& shape) {
     return state_.add_buffer(name, shape);
   }
+  BatchNorm add_norm(const std::string& prefix, int64_t channels) {
+    return {add(prefix + "weight", {channels}), add(prefix + "bias", {channels}),
+            add_buffer(prefix + "running_mean", {channels}),
+            add_buffer(prefix + "running_var", {channels})};
+  }
   void allocate() {
     state_.allocate(State::Use::kTraining);
     draw(1);
@@ -50,11 +55,47 @@ class Inputs {
     CHECK(report.checked > 0);
     CHECK(arena_.live_bytes() == 0);
   }
+  // The same of a sum of two: the second adds to the gradients that the first wrote.
+  void check_sum(const std::string& what, const std::function<Tensor(Tape&)>& first,
+                 const std::function<Tensor(Tape&)>& second) {
+    check(what, [&](Tape& tape) {
+      const Tensor a = first(tape);
+      return basin::add(tape, a, second(tape));
+    });
+  }
+  void check_twice(const std::string& what, const std::function<Tensor(Tape&)>& op) {
+    check_sum(what + " twice", op, op);
+  }
 
  private:
   Stream stream_;
   State state_;
   StepArena arena_;
 };
+
+// Draws new inputs until no value of `before_relu` is near zero.
+inline void draw_away_from_zero(Inputs& inputs, const std::function<Tensor(Tape&)>& before_relu,
+                                double margin) {
+  for (uint32_t seed = 1; seed < 100000; seed += 100) {
+    inputs.draw(seed);
+    double nearest = 1;
+    for (double value : inputs.values_of(before_relu)) {
+      nearest = std::min(nearest, std::abs(value));
+    }
+    if (nearest > margin) return;
+  }
+  FAIL("no inputs away from the kink of the ReLU");
+}
+
+// Distances of 0.1 between any two values, in random order: no maximum changes within a step.
+inline void space_out(const Tensor& x) {
+  std::vector<int64_t> order(static_cast<size_t>(x.size()));
+  for (size_t i = 0; i < order.size(); ++i) order[i] = static_cast<int64_t>(i);
+  RandomStream random(3, RandomPurpose::kNoise);
+  shuffle(order.begin(), order.end(), random);
+  for (size_t i = 0; i < order.size(); ++i) {
+    x.data<double>()[i] = 0.1 * static_cast<double>(order[i]) - 2;
+  }
+}
 
 }  // namespace basin::test

@@ -1,14 +1,14 @@
 // Sums of losses in device memory.
-#include "engine/loss_sum.h"
+#include "engine/loss_accumulator.h"
 
 #include "kernels/device/run.h"
 
 namespace basin {
 
-LossSum::LossSum(Stream& stream, double limit)
+LossAccumulator::LossAccumulator(Stream& stream, double limit)
     : stream_(&stream), limit_(limit), sums_(allocate_state(sizeof(LossSums), stream)) {}
 
-void LossSum::add(const Tensor& loss, const Tensor& predictions, const Tensor& expected,
+void LossAccumulator::add(const Tensor& loss, const Tensor& predictions, const Tensor& expected,
                   int64_t rows) {
   BASIN_CHECK(!predictions || (predictions.size() == rows && expected && expected.size() == rows),
               "of ", rows, " images there must be as many predictions and classes");
@@ -21,13 +21,13 @@ void LossSum::add(const Tensor& loss, const Tensor& predictions, const Tensor& e
       *stream_);
 }
 
-LossSums LossSum::read() const {
+LossSums LossAccumulator::read() const {
   LossSums sums;
   stream_->copy_to_host(&sums, sums_->data(), sizeof(sums));
   return sums;
 }
 
-void LossSum::write(const LossSums& sums) {
+void LossAccumulator::write(const LossSums& sums) {
   stream_->copy_to_device(sums_->data(), &sums, sizeof(sums));
 }
 

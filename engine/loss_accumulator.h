@@ -12,10 +12,10 @@
 namespace basin {
 
 // At one address, so that a captured step may add to it.
-class LossSum {
+class LossAccumulator {
  public:
   // All zero. `limit`: a batch whose loss is beyond it, or no number, is noted (LossSums).
-  explicit LossSum(Stream& stream, double limit = std::numeric_limits<double>::infinity());
+  explicit LossAccumulator(Stream& stream, double limit = std::numeric_limits<double>::infinity());
   // Queues the addition of one batch of `rows` images: `loss` f32 [1], their mean, and
   // `predictions` and `expected` i32 [rows], whose hits are counted; both may be empty.
   void add(const Tensor& loss, const Tensor& predictions, const Tensor& expected, int64_t rows);
