@@ -9,7 +9,7 @@ LossAccumulator::LossAccumulator(Stream& stream, double limit)
     : stream_(&stream), limit_(limit), sums_(allocate_state(sizeof(LossSums), stream)) {}
 
 void LossAccumulator::add(const Tensor& loss, const Tensor& predictions, const Tensor& expected,
-                  int64_t rows) {
+                          int64_t rows) {
   BASIN_CHECK(!predictions || (predictions.size() == rows && expected && expected.size() == rows),
               "of ", rows, " images there must be as many predictions and classes");
   run(AddLoss{.loss = loss.data<float>(),
