@@ -7,27 +7,22 @@
 
 namespace basin {
 
-SgdFactors reference_sgd_rule(const std::string& name) {
+double learning_rate_factor(const std::string& name) {
   const bool tenth =
       name.find("bias") != std::string::npos || name.find("scale") != std::string::npos;
-  return {tenth ? 0.1 : 1.0, 1.0};
+  return tenth ? 0.1 : 1.0;
 }
 
-SgdFactors uniform_sgd_rule(const std::string&) {
-  return {};
-}
-
-Sgd::Sgd(State& state, SgdOptions options, const SgdRule& rule)
+Sgd::Sgd(State& state, SgdOptions options)
     : state_(state), control_{0, options.momentum, options.weight_decay} {
   constexpr int64_t kChunk = 16384;
   std::vector<SgdChunk> chunks;
   for (const State::Entry& entry : state.entries()) {
     if (entry.buffer) continue;
-    const SgdFactors factors = rule(entry.name);
+    const double factor = learning_rate_factor(entry.name);
     const int64_t size = entry.shape.elements();
     for (int64_t begin = 0; begin < size; begin += kChunk) {
-      chunks.push_back({entry.offset + begin, std::min(kChunk, size - begin), factors.learning_rate,
-                        factors.weight_decay});
+      chunks.push_back({entry.offset + begin, std::min(kChunk, size - begin), factor});
     }
     size_ += size;
   }

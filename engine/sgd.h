@@ -1,8 +1,6 @@
-// SGD with momentum over a State, with learning-rate and decay factors decided by parameter name,
-// and the learning-rate schedules.
+// SGD with momentum over a State, and the learning-rate schedule.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,28 +9,19 @@
 
 namespace basin {
 
-// How a parameter's learning rate and weight decay follow from its name.
-struct SgdFactors {
-  double learning_rate = 1, weight_decay = 1;
-};
-using SgdRule = std::function<SgdFactors(const std::string& name)>;
-
-// The reference's rule (Fixup, and the paper's libtrain.py): names that contain "bias" or "scale",
-// fc.bias included, at a tenth of the learning rate; weight decay on everything.
-SgdFactors reference_sgd_rule(const std::string& name);
-
-// One rate and the decay for everything.
-SgdFactors uniform_sgd_rule(const std::string& name);
+// The factor of a parameter's learning rate: a tenth for names that contain "bias" or "scale",
+// fc.bias included, else 1. Source: Fixup, and libtrain.py of the paper's code.
+double learning_rate_factor(const std::string& name);
 
 struct SgdOptions {
   double momentum = 0.9;
-  double weight_decay = 1e-4;
+  double weight_decay = 1e-4;  // of all parameters
 };
 
 // The table of chunks and the learning rate live in device memory: a captured step follows them.
 class Sgd {
  public:
-  Sgd(State& state, SgdOptions options, const SgdRule& rule);
+  Sgd(State& state, SgdOptions options);
   // Of the updates from now on; 0 at first.
   void set_learning_rate(double learning_rate);
   // One update; every parameter's gradient must have been written since State::begin_step().

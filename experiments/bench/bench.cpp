@@ -82,8 +82,7 @@ BenchResult bench(const BenchOptions& options, Session& session) {
                               options.training ? State::Use::kTraining : State::Use::kValuesOnly);
   network->initialize(1);
   std::unique_ptr<Sgd> sgd;
-  if (options.training)
-    sgd = std::make_unique<Sgd>(network->state(), SgdOptions{}, reference_sgd_rule);
+  if (options.training) sgd = std::make_unique<Sgd>(network->state(), SgdOptions{});
   const Shape image_shape{options.batch_size, options.image_size, options.image_size, 3};
   const Tensor drawn(allocate_state(image_shape.elements() * 4, session.stream), image_shape,
                      DType::kF32);

@@ -105,7 +105,7 @@ class Trainer {
     network_ =
         make_network({options.model, splits_.train->classes(), options.width, options.zero_fc_init},
                      activation_dtype(session.precision), session.stream, State::Use::kTraining);
-    sgd_ = std::make_unique<Sgd>(network_->state(), options.sgd, reference_sgd_rule);
+    sgd_ = std::make_unique<Sgd>(network_->state(), options.sgd);
     data::LoaderOptions loader = shuffled_loader();
     loader.batch_size = std::min(options.batch_size, splits_.train->size());
     loader.seed = options.seed;

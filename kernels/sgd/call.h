@@ -11,7 +11,7 @@ namespace basin {
 // A part of the parameter arena, in elements, inside one parameter.
 struct SgdChunk {
   int64_t offset, size;
-  double learning_rate_factor, weight_decay_factor;
+  double learning_rate_factor;
 };
 
 // What changes from step to step; kept in memory so that a captured step never freezes it.

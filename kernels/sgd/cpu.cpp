@@ -13,7 +13,7 @@ void compute(const SgdStep<T>& call) {
   parallel_for(call.chunk_count, [&](int64_t index) {
     const SgdChunk chunk = call.chunks[index];
     const T rate = static_cast<T>(control.learning_rate * chunk.learning_rate_factor);
-    const T decay = static_cast<T>(control.weight_decay * chunk.weight_decay_factor);
+    const T decay = static_cast<T>(control.weight_decay);
     const T beta = static_cast<T>(control.momentum);
     T* __restrict value = call.value + chunk.offset;
     const T* __restrict gradient = call.gradient + chunk.offset;

@@ -16,7 +16,7 @@ __global__ void sgd_step(SgdStep<float> call) {
   const SgdChunk chunk = call.chunks[blockIdx.x];
   const SgdControl control = *call.control;
   const auto rate = static_cast<float>(control.learning_rate * chunk.learning_rate_factor);
-  const auto decay = static_cast<float>(control.weight_decay * chunk.weight_decay_factor);
+  const auto decay = static_cast<float>(control.weight_decay);
   const auto beta = static_cast<float>(control.momentum);
   for (int64_t i = threadIdx.x * kCount; i < chunk.size; i += kThreads * kCount) {
     const int count = static_cast<int>(chunk.size - i < kCount ? chunk.size - i : kCount);

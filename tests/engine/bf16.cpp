@@ -43,7 +43,7 @@ struct Trained {
       : network(small_network(name, stream, 3, 4, DType::kBF16)),
         images(allocate_state(4 * 8 * 8 * 3 * 4, stream), {4, 8, 8, 3}, DType::kF32),
         targets(allocate_state(4 * 3 * 4, stream), {4, 3}, DType::kF32),
-        sgd(network->state(), {}, reference_sgd_rule) {
+        sgd(network->state(), {}) {
     network->initialize(seed);
     for (const std::string& module : state().modules()) state().add_noise(module, 0.1, 3, 0);
     upload(random_tensor(images.shape(), DType::kF32, 9).data<float>(), images, stream);

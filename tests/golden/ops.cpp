@@ -240,8 +240,7 @@ TEST_CASE_TEMPLATE("sgd", T, double, float) {
     const Tensor w = state.add_parameter("w", {static_cast<int64_t>(size)});
     state.allocate(State::Use::kTraining);
     std::copy(start.begin(), start.end(), w.data<T>());
-    Sgd sgd(state, {golden.attributes.at("momentum"), golden.attributes.at("weight_decay")},
-            uniform_sgd_rule);
+    Sgd sgd(state, {golden.attributes.at("momentum"), golden.attributes.at("weight_decay")});
     const auto check = [&](const T* x, const double* expected) {
       std::vector<double> difference(size);
       for (size_t i = 0; i < size; ++i) difference[i] = static_cast<double>(x[i]) - expected[i];

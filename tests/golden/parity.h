@@ -105,7 +105,7 @@ class ModelRun {
   // The losses of ten steps from the generated weights, by the reference's rule for learning rates.
   void check_losses(double tolerance) {
     CHECK(golden_.losses.size() == 10);
-    Sgd sgd(network_->state(), {golden_.momentum, golden_.weight_decay}, reference_sgd_rule);
+    Sgd sgd(network_->state(), {golden_.momentum, golden_.weight_decay});
     double worst = 0;
     for (size_t step = 0; step < golden_.losses.size(); ++step) {
       CAPTURE(step);

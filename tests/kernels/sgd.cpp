@@ -11,8 +11,7 @@ namespace {
 void check_step(Values values, const SgdControl& control, Comparison& comparison) {
   // Three parameters with padding between them; the second is larger than a chunk and cut in two.
   constexpr int64_t kSize = 24576;
-  const SgdChunk chunks[] = {
-      {0, 100, 1.0f, 1.0f}, {128, 16384, 0.5f, 1.0f}, {16512, 3000, 0.5f, 1.0f}, {19520, 1, 2, 0}};
+  const SgdChunk chunks[] = {{0, 100, 1}, {128, 16384, 0.5}, {16512, 3000, 0.5}, {19520, 1, 2}};
   Guarded<SgdChunk> table(4);
   std::copy(chunks, chunks + 4, table.data());
   Guarded<SgdControl> setting(1);
@@ -42,7 +41,7 @@ void check_step(Values values, const SgdControl& control, Comparison& comparison
   for (const SgdChunk& chunk : chunks) {
     for (int64_t i = chunk.offset; i < chunk.offset + chunk.size; ++i) {
       inside[static_cast<size_t>(i)] = true;
-      const double decay = control.weight_decay * chunk.weight_decay_factor * value_before[i];
+      const double decay = control.weight_decay * value_before[i];
       const double kept = control.momentum * momentum_before[i];
       const double step = kept + gradient[i] + decay;
       const double rate = control.learning_rate * chunk.learning_rate_factor;
@@ -87,7 +86,7 @@ TEST_CASE("two SGD steps by hand") {
   // step 2: m = 1.25 + 2 + 0.1875 = 3.4375, value = 0.375 - 0.859375 = -0.484375
   double value = 1, momentum = 0;
   const double gradient = 2;
-  const SgdChunk chunk{0, 1, 0.5f, 1};
+  const SgdChunk chunk{0, 1, 0.5};
   const SgdControl control{0.5, 0.5, 0.5};
   const SgdStep<double> call{&value, &gradient, &momentum, &chunk, 1, 1, &control};
   cpu::run(call);

@@ -66,7 +66,7 @@ inline DeviceRun run_on_device(const DeviceCase& network_case, Device device,
   const Tensor targets(allocate_state(kImages * kClasses * 4, stream), {kImages, kClasses},
                        DType::kF32);
   upload(one_hot.data(), targets, stream);
-  Sgd sgd(state, {}, reference_sgd_rule);
+  Sgd sgd(state, {});
   Tensor loss;
   CapturedStep step(
       stream, arena,

@@ -70,9 +70,9 @@ class Training {
  public:
   static constexpr int64_t kBatch = 3, kSide = 8;
 
-  explicit Training(Network& network, const SgdRule& rule = reference_sgd_rule)
+  explicit Training(Network& network)
       : network_(network),
-        sgd_(network.state(), {}, rule),
+        sgd_(network.state(), {}),
         images_(random_tensor({kBatch, kSide, kSide, 3}, DType::kF32, 9)),
         targets_(random_tensor({kBatch, network.options().classes}, DType::kF32, 10)) {
     for (int64_t i = 0; i < targets_.size(); ++i) {

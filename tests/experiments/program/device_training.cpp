@@ -73,7 +73,7 @@ TEST_CASE("device training: batches made on the device lose what the loader's do
     Stream& stream = session->stream;
     const auto network = small_network("fixup_resnet8", stream);
     network->initialize(1);
-    Sgd sgd(network->state(), {}, reference_sgd_rule);
+    Sgd sgd(network->state(), {});
     data::BatchFeed feed(set, options, stream, session->resident);
     data::Loader loader(set, options);
     const data::BatchMemory memory(*set, options.batch_size, stream);
