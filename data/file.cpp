@@ -13,36 +13,9 @@
 
 namespace basin::data {
 
-std::vector<uint8_t> read_file(const std::string& path, const std::string& remedy) {
-  std::error_code code;
-  const auto status = std::filesystem::status(path, code);
-  BASIN_CHECK(std::filesystem::exists(status), path, ": no such file; ", remedy);
-  BASIN_CHECK(std::filesystem::is_regular_file(status), path, ": not a regular file; ", remedy);
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  BASIN_CHECK(file, path, ": cannot be opened: ", std::strerror(errno), "; ", remedy);
-  const auto size = static_cast<std::streamoff>(file.tellg());
-  BASIN_CHECK(size > 0, path, ": the file is empty; ", remedy);
-  std::vector<uint8_t> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  file.read(reinterpret_cast<char*>(bytes.data()), size);
-  BASIN_CHECK(file.gcount() == size, path, ": read ", file.gcount(), " of ", size, " bytes; ",
-              remedy);
-  const bool gzip = bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
-  return gzip ? inflate_gzip(bytes, path, remedy) : bytes;
-}
+namespace {
 
-std::vector<std::string> read_lines(const std::string& path, const std::string& remedy) {
-  const auto bytes = read_file(path, remedy);
-  std::vector<std::string> lines;
-  for (auto begin = bytes.begin(); begin != bytes.end();) {
-    const auto end = std::find(begin, bytes.end(), '\n');
-    lines.emplace_back(begin, end);
-    if (!lines.back().empty() && lines.back().back() == '\r') lines.back().pop_back();
-    begin = end == bytes.end() ? end : end + 1;
-  }
-  return lines;
-}
-
+// The contents of a gzip file, inflated. `path` and `remedy` are for the message.
 std::vector<uint8_t> inflate_gzip(const std::vector<uint8_t>& bytes, const std::string& path,
                                   const std::string& remedy) {
   // A small file can claim to hold any amount; no data set read here comes near this.
@@ -88,6 +61,38 @@ std::vector<uint8_t> inflate_gzip(const std::vector<uint8_t>& bytes, const std::
   BASIN_CHECK(rest == 0, path, ": ", rest, " bytes follow the end of the gzip data; ", remedy);
   out.resize(written);
   return out;
+}
+
+}  // namespace
+
+std::vector<uint8_t> read_file(const std::string& path, const std::string& remedy) {
+  std::error_code code;
+  const auto status = std::filesystem::status(path, code);
+  BASIN_CHECK(std::filesystem::exists(status), path, ": no such file; ", remedy);
+  BASIN_CHECK(std::filesystem::is_regular_file(status), path, ": not a regular file; ", remedy);
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  BASIN_CHECK(file, path, ": cannot be opened: ", std::strerror(errno), "; ", remedy);
+  const auto size = static_cast<std::streamoff>(file.tellg());
+  BASIN_CHECK(size > 0, path, ": the file is empty; ", remedy);
+  std::vector<uint8_t> bytes(static_cast<size_t>(size));
+  file.seekg(0);
+  file.read(reinterpret_cast<char*>(bytes.data()), size);
+  BASIN_CHECK(file.gcount() == size, path, ": read ", file.gcount(), " of ", size, " bytes; ",
+              remedy);
+  const bool gzip = bytes.size() >= 2 && bytes[0] == 0x1f && bytes[1] == 0x8b;
+  return gzip ? inflate_gzip(bytes, path, remedy) : bytes;
+}
+
+std::vector<std::string> read_lines(const std::string& path, const std::string& remedy) {
+  const auto bytes = read_file(path, remedy);
+  std::vector<std::string> lines;
+  for (auto begin = bytes.begin(); begin != bytes.end();) {
+    const auto end = std::find(begin, bytes.end(), '\n');
+    lines.emplace_back(begin, end);
+    if (!lines.back().empty() && lines.back().back() == '\r') lines.back().pop_back();
+    begin = end == bytes.end() ? end : end + 1;
+  }
+  return lines;
 }
 
 }  // namespace basin::data

@@ -15,8 +15,4 @@ std::vector<uint8_t> read_file(const std::string& path, const std::string& remed
 // is left out.
 std::vector<std::string> read_lines(const std::string& path, const std::string& remedy);
 
-// The contents of a gzip file, inflated. `path` and `remedy` are for the message.
-std::vector<uint8_t> inflate_gzip(const std::vector<uint8_t>& bytes, const std::string& path,
-                                  const std::string& remedy);
-
 }  // namespace basin::data

@@ -1,21 +1,19 @@
-// Batches of a data set, made ahead of time by worker threads.
+// The images of a data set batch by batch, read ahead of time by worker threads.
 #pragma once
 
+#include <atomic>
+#include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "data/dataset.h"
 #include "kernels/augment/call.h"
 
 namespace basin::data {
-
-// How far a loader makes a batch.
-enum class BatchForm {
-  kValues,  // to what a network takes
-  kPixels,  // images as bytes, not normalised, shuffled or mixed: a device does it (Augment)
-  kViews,   // where in the bytes of the whole set, one image behind the other, they are
-};
 
 struct LoaderOptions {
   int64_t batch_size = 32;
@@ -26,30 +24,27 @@ struct LoaderOptions {
   int64_t block_size = 0;      // block shuffle with blocks of this side; 0: none
   bool pixel_shuffle = false;  // permute all values of an image
   uint64_t shuffle_seed = 0;   // of the block or pixel permutation, as NumPy takes it: < 2^32
-  int workers = 1;             // threads that make batches; 0: next() makes them itself
+  int workers = 1;             // threads that make batches
   int batches_ahead = 2;       // how many batches the workers may be ahead of next()
-  bool drop_last = false;      // leave out a last batch that is not full
-  BatchForm form = BatchForm::kValues;
+  bool views = false;          // Batch::views instead of Batch::pixels
 };
 
 // `options` with workers for a program that computes on `threads` threads: one where the images
-// lie in memory, for their batches cost little; where they are decoded from files one a thread, as
-// far as the batches being made fit 1 GiB.
+// lie in memory, since their batches cost little; one per thread where they are decoded from files,
+// as long as the batches in the making fit in 1 GiB.
 LoaderOptions with_workers(LoaderOptions options, const Dataset& dataset, int threads);
 
+// Images as the data set gives them. A device normalises, shuffles and mixes them (BatchFeed).
 struct Batch {
-  int64_t size = 0;                // images; at most batch_size
-  const float* images = nullptr;   // [batch_size, height, width, 3], normalised, 64-byte aligned;
-                                   // rows from `size` on are zero
-  const float* targets = nullptr;  // [batch_size, classes], likewise; soft after mixup
-  std::vector<int32_t> labels;     // [size], before mixup; empty for multi-label sets
-  std::vector<int64_t> indices;    // [size], in the data set, before mixup
+  int64_t size = 0;              // images; at most batch_size
+  std::vector<int64_t> indices;  // [size], in the data set
+  std::vector<int32_t> labels;   // [size]; empty for multi-label sets
   // With mixup: row n becomes share times itself and 1 - share times row partners[n], [size].
   std::vector<int32_t> partners;
   float share = 1;
-  // Of the other forms, without `images` and `targets`; only one of the two is not null.
-  const uint8_t* pixels = nullptr;   // [size, height, width, 3]
-  const ImageView* views = nullptr;  // [size]
+  // One of the two, the other is empty.
+  std::vector<uint8_t> pixels;   // [batch_size, height, width, 3]; the first `size` are the images
+  std::vector<ImageView> views;  // [size], of the images of the whole set one after the other
 };
 
 // A batch is a function of (data set, options, epoch, number of the batch), whatever `workers` and
@@ -58,15 +53,12 @@ struct Batch {
 class Loader {
  public:
   Loader(std::shared_ptr<const Dataset> dataset, LoaderOptions options);
-  ~Loader();  // waits for the images in work, not for whole batches
+  ~Loader();  // waits for the images being read, not for whole batches
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
 
-  int64_t batches_per_epoch() const;
-  const Dataset& dataset() const;
-  const LoaderOptions& options() const;
-  // Value i of a shuffled image is value map[i]; empty: not shuffled.
-  const std::vector<uint32_t>& shuffle_map() const;
+  int64_t batches_per_epoch() const { return batches_; }
+  const LoaderOptions& options() const { return options_; }
 
   // Begins `epoch` (0 <= epoch < 2^24) at batch `first_batch`; what is left of an epoch under way
   // is dropped. first_batch == batches_per_epoch(): next() returns null at once.
@@ -78,8 +70,34 @@ class Loader {
   const Batch* next();
 
  private:
-  class Implementation;
-  std::unique_ptr<Implementation> implementation_;
+  // A place in the ring: a batch and what is known of it.
+  struct Slot {
+    Batch batch;
+    int64_t number = -1;  // which batch it holds when it is ready
+    bool ready = false;
+    std::exception_ptr error;
+  };
+
+  void work(const std::stop_token& stop);
+  void make(Batch& batch, int64_t number) const;
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const LoaderOptions options_;
+  int64_t batches_ = 0;
+  int64_t next_out_ = 0;  // the batch next() returns next; the caller's thread only
+
+  // Written by start_epoch() while no worker is active.
+  std::vector<int64_t> order_;
+  int64_t epoch_ = 0;
+
+  std::mutex mutex_;  // guards what follows, and `number` and `ready` of the slots
+  std::condition_variable_any work_, done_;
+  int64_t next_claim_ = 0;               // the batch a worker takes next
+  int64_t claimable_ = 0;                // batches from here on have no free slot yet
+  int64_t active_ = 0;                   // batches being made
+  std::atomic<bool> cancelled_ = false;  // read without the mutex
+  std::vector<Slot> slots_;              // batch b lives in slot b % size
+  std::vector<std::jthread> workers_;    // last: stopped and joined before anything else goes
 };
 
 }  // namespace basin::data

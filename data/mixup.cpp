@@ -1,4 +1,4 @@
-// Beta draws and the mixing of rows.
+// Beta draws.
 #include "data/mixup.h"
 
 #include <cmath>
@@ -30,17 +30,6 @@ double draw_log_gamma(double shape, RandomStream& random) {
 double draw_beta(double a, double b, RandomStream& random) {
   const double log_x = draw_log_gamma(a, random), log_y = draw_log_gamma(b, random);
   return 1.0 / (1.0 + std::exp(log_y - log_x));  // x / (x + y)
-}
-
-void mix_rows(const float* in, float* out, int64_t row_size, const std::vector<int32_t>& partners,
-              float share) {
-  for (int64_t i = 0; i < static_cast<int64_t>(partners.size()); ++i) {
-    const float* own = in + i * row_size;
-    const float* partner = in + int64_t{partners[i]} * row_size;
-    for (int64_t j = 0; j < row_size; ++j) {
-      out[i * row_size + j] = share * own[j] + (1.0f - share) * partner[j];
-    }
-  }
 }
 
 }  // namespace basin::data

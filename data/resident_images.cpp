@@ -19,14 +19,13 @@ std::shared_ptr<const Storage> upload_images(const std::shared_ptr<const Dataset
   auto images = allocate_state(dataset->size() * image_bytes, stream);
   LoaderOptions options;
   options.batch_size = std::clamp<int64_t>(kBlockBytes / image_bytes, 1, dataset->size());
-  options.form = BatchForm::kPixels;
   Loader loader(dataset, with_workers(options, *dataset, threads()));
   UploadBuffer buffer(options.batch_size * image_bytes, stream);
   auto* to = static_cast<uint8_t*>(images->data());
   loader.start_epoch(0);
   while (const Batch* batch = loader.next()) {
     const int64_t bytes = batch->size * image_bytes;
-    std::copy_n(batch->pixels, bytes, reinterpret_cast<uint8_t*>(buffer.begin()));
+    std::copy_n(batch->pixels.data(), bytes, reinterpret_cast<uint8_t*>(buffer.begin()));
     stream.copy(to, buffer.upload(bytes), bytes);
     to += bytes;
   }

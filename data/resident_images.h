@@ -18,8 +18,8 @@ class ResidentImages {
   // `limit_bytes`: of all together; none: a quarter of the device's memory.
   explicit ResidentImages(std::optional<int64_t> limit_bytes = {}) : limit_bytes_(limit_bytes) {}
 
-  // The images of `dataset` as Dataset::read() gives them, one behind the other [size, height,
-  // width, 3], on the stream's device; uploaded when they are asked for first, and kept as long as
+  // The images of `dataset` as Dataset::read() gives them, one after the other [size, height,
+  // width, 3], on the stream's device; uploaded at the first call, and kept as long as
   // somebody holds them. Null where they do not fit. All calls are for one device.
   std::shared_ptr<const Storage> of(const std::shared_ptr<const Dataset>& dataset, Stream& stream);
 

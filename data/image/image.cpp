@@ -1,4 +1,4 @@
-// Decoding and resizing.
+// Decoding and cropping.
 #include "data/image/image.h"
 
 #define STBI_ONLY_JPEG
@@ -11,7 +11,6 @@
 #include <filesystem>
 #include <memory>
 
-#include "kernels/augment/resize.h"
 #include "kernels/base/check.h"
 
 namespace basin::data {
@@ -57,16 +56,6 @@ Image decode_image(const std::string& path) {
   Image image{height, width, {}};
   image.pixels.assign(decoded.get(), decoded.get() + image.height * image.width * 3);
   return image;
-}
-
-void resize_bilinear(const Image& image, const CropBox& box, int64_t height, int64_t width,
-                     uint8_t* pixels) {
-  check_inside(box, image.height, image.width);
-  ResizeTable table;
-  const int32_t rows = table.add(box.height, height), columns = table.add(box.width, width);
-  cpu::run(Resize{&image.pixels[(box.top * image.width + box.left) * 3], image.width * 3,
-                  box.height, box.width, &table.taps[rows], &table.taps[columns],
-                  table.weights.data(), pixels, height, width});
 }
 
 void resize_and_center_crop(const Image& image, int64_t side, uint8_t* pixels) {

@@ -4,9 +4,18 @@
 #include <algorithm>
 
 #include "experiments/program/metrics.h"
-#include "kernels/base/parallel.h"
 
 namespace basin {
+namespace {
+
+data::LoaderOptions evaluation_options(data::LoaderOptions options, const data::Dataset& dataset) {
+  options.shuffle = options.augment = false;
+  options.mixup_alpha = 0;
+  options.batch_size = std::min(options.batch_size, dataset.size());
+  return options;
+}
+
+}  // namespace
 
 const char* score_name(bool multi_label) {
   return multi_label ? "auc" : "accuracy";
@@ -118,51 +127,24 @@ Evaluation EvaluationSum::result() {
 
 EvaluationSet::EvaluationSet(std::shared_ptr<const data::Dataset> dataset,
                              data::LoaderOptions options, Session& session)
-    : dataset_(std::move(dataset)), session_(session) {
-  options.shuffle = options.augment = options.drop_last = false;
-  options.mixup_alpha = 0;
-  options.batch_size = std::min(options.batch_size, dataset_->size());
-  const bool keep = session.stream.device() == Device::kCpu &&
-                    dataset_->size() * dataset_->image_bytes() * 4 <= int64_t{2} << 30;
-  if (!keep) {
-    feed_ = std::make_unique<data::BatchFeed>(dataset_, options, session.stream, session.resident,
-                                              activation_dtype(session.precision));
-    return;
-  }
-  data::Loader loader(dataset_, data::with_workers(options, *dataset_, threads()));
-  loader.start_epoch(0);
-  while (const data::Batch* batch = loader.next()) {
-    check_interruption();
-    const data::BatchMemory memory(*dataset_, batch->size, session.stream);
-    kept_.push_back(stage(memory.fill(*batch, session.stream), *batch));
-  }
-}
-
-EvaluationBatch EvaluationSet::stage(const data::BatchTensors& tensors,
-                                     const data::Batch& drawn) const {
-  EvaluationBatch staged{tensors.images, tensors.targets, tensors.labels, {}};
-  if (multi_label()) {
-    std::vector<float> row(static_cast<size_t>(dataset_->classes()));
-    for (const int64_t index : drawn.indices) {
-      dataset_->target(index, row.data());
-      for (const float target : row) staged.positives.push_back(target > 0.5f);
-    }
-  }
-  return staged;
-}
+    : dataset_(std::move(dataset)),
+      session_(session),
+      feed_(dataset_, evaluation_options(options, *dataset_), session.stream, session.resident,
+            activation_dtype(session.precision)) {}
 
 void EvaluationSet::for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit) {
-  if (!feed_) {
-    for (const EvaluationBatch& batch : kept_) {
-      check_interruption();
-      if (!visit(batch)) return;
-    }
-    return;
-  }
-  feed_->start_epoch(0);
-  while (const data::BatchTensors* batch = feed_->next()) {
+  feed_.start_epoch(0);
+  while (const data::BatchTensors* batch = feed_.next()) {
     check_interruption();
-    if (!visit(stage(*batch, feed_->drawn()))) return;
+    EvaluationBatch staged{batch->images, batch->targets, batch->labels, {}};
+    if (multi_label()) {
+      std::vector<float> row(static_cast<size_t>(dataset_->classes()));
+      for (const int64_t index : feed_.drawn().indices) {
+        dataset_->target(index, row.data());
+        for (const float target : row) staged.positives.push_back(target > 0.5f);
+      }
+    }
+    if (!visit(staged)) return;
   }
 }
 

@@ -71,9 +71,8 @@ class EvaluationSum {
   std::vector<std::vector<uint8_t>> positives_;
 };
 
-// A data set prepared for many evaluations: on the CPU its normalised batches are kept in memory
-// when they fit in 2 GiB; else they are made anew for each evaluation, on other devices from bytes
-// that stay there where they fit.
+// A data set prepared for many evaluations: its bytes stay on the device where they fit, and images
+// in files are decoded once then. The batches are made for each evaluation.
 class EvaluationSet {
  public:
   // `options`: batch size and shuffles count; order, augmentation and mixup are off.
@@ -89,12 +88,9 @@ class EvaluationSet {
   void for_each_batch(const std::function<bool(const EvaluationBatch&)>& visit);
 
  private:
-  EvaluationBatch stage(const data::BatchTensors& tensors, const data::Batch& drawn) const;
-
   std::shared_ptr<const data::Dataset> dataset_;
   Session& session_;
-  std::unique_ptr<data::BatchFeed> feed_;  // null where all batches are kept
-  std::vector<EvaluationBatch> kept_;
+  data::BatchFeed feed_;
 };
 
 // Name of the score in files and messages: "accuracy" or "auc".

@@ -106,7 +106,7 @@ struct Session {
   std::vector<std::pair<data::DataOptions, data::DataSplits>> loaded = {};
   bool capture_steps = true;               // training steps as one graph, where the device has such
   Precision precision = Precision::kFp32;  // of all networks
-  data::ResidentImages resident = data::ResidentImages();  // on devices other than the CPU
+  data::ResidentImages resident = data::ResidentImages();
 };
 
 }  // namespace basin

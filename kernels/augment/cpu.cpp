@@ -1,5 +1,6 @@
-// Batches from bytes on the CPU.
+// Batches from bytes on the CPU, a row a thread.
 #include "kernels/augment/call.h"
+#include "kernels/base/parallel.h"
 #include "kernels/device/declarations.h"
 
 #include <algorithm>
@@ -22,35 +23,21 @@ struct Levels {
 
 // Writes what `view` shows, [height, width, 3].
 void show(const Augment<float>& call, const ImageView& view, uint8_t* shown) {
-  const uint8_t* from = call.pixels + view.offset;
-  int64_t pitch = view.pitch;
-  std::vector<uint8_t> resized;
-  if (view.box_height != view.resized_height || view.box_width != view.resized_width) {
-    resized.resize(int64_t{view.resized_height} * view.resized_width * 3);
-    run(Resize{from, pitch, view.box_height, view.box_width, call.taps + view.row_taps,
-               call.taps + view.column_taps, call.weights, resized.data(), view.resized_height,
-               view.resized_width});
-    from = resized.data();
-    pitch = int64_t{view.resized_width} * 3;
-  }
+  const uint8_t* stored = call.pixels + view.image * call.height * call.width * 3;
   for (int64_t y = 0; y < call.height; ++y) {
-    const int64_t from_y = std::clamp<int64_t>(view.top + y, 0, view.resized_height - 1);
+    const int64_t from_y = std::clamp<int64_t>(y - view.down, 0, call.height - 1);
     for (int64_t x = 0; x < call.width; ++x) {
-      const int64_t in_window = view.flip ? call.width - 1 - x : x;
-      const int64_t from_x = std::clamp<int64_t>(view.left + in_window, 0, view.resized_width - 1);
-      std::copy_n(from + from_y * pitch + from_x * 3, 3, shown + (y * call.width + x) * 3);
+      const int64_t moved_x = view.flip ? call.width - 1 - x : x;
+      const int64_t from_x = std::clamp<int64_t>(moved_x - view.right, 0, call.width - 1);
+      std::copy_n(stored + (from_y * call.width + from_x) * 3, 3, shown + (y * call.width + x) * 3);
     }
   }
 }
 
-// Values [begin, end) of what `shown` becomes before mixup; null: no image.
+// Values [begin, end) of what `shown` becomes before mixup.
 template <bool kShuffled>
 void normalise(const Augment<float>& call, const Levels& levels, const uint8_t* shown,
                int64_t begin, int64_t end, float* values) {
-  if (!shown) {
-    std::fill_n(values, end - begin, 0.0f);
-    return;
-  }
   if constexpr (kShuffled) {
     for (int64_t i = begin; i < end; ++i) {
       const uint32_t from = call.map[i];
@@ -64,12 +51,12 @@ void normalise(const Augment<float>& call, const Levels& levels, const uint8_t* 
   }
 }
 
-// One row of the batch.
+// One row of the batch; `partner`: null without mixup.
 template <bool kShuffled>
 void write_row(const Augment<float>& call, const Levels& levels, const uint8_t* own,
                const uint8_t* partner, float* __restrict y) {
   const int64_t size = call.height * call.width * 3;
-  if (!call.partners || !own) {
+  if (!partner) {
     normalise<kShuffled>(call, levels, own, 0, size, y);
     return;
   }
@@ -89,36 +76,31 @@ void write_row(const Augment<float>& call, const Levels& levels, const uint8_t* 
 void compute(const Augment<float>& call) {
   const Levels levels(call);
   const int64_t image_size = call.height * call.width * 3;
+  const uint8_t* images = call.pixels;
   std::vector<uint8_t> shown;
   if (call.views) {
     shown.resize(call.batch * image_size);
-    for (int64_t n = 0; n < call.batch; ++n) {
-      if (call.views[n].offset >= 0) show(call, call.views[n], &shown[n * image_size]);
-    }
+    parallel_for(call.batch, [&](int64_t n) { show(call, call.views[n], &shown[n * image_size]); });
+    images = shown.data();
   }
-  const auto image = [&](int64_t n) -> const uint8_t* {
-    if (!call.views) return call.pixels + n * image_size;
-    return call.views[n].offset >= 0 ? &shown[n * image_size] : nullptr;
-  };
-  for (int64_t n = 0; n < call.batch; ++n) {
+  parallel_for(call.batch, [&](int64_t n) {
     float* y = call.y + n * image_size;
-    const uint8_t* partner = call.partners ? image(call.partners[n]) : nullptr;
-    call.map ? write_row<true>(call, levels, image(n), partner, y)
-             : write_row<false>(call, levels, image(n), partner, y);
-  }
+    const uint8_t* own = images + n * image_size;
+    const uint8_t* partner = call.partners ? images + call.partners[n] * image_size : nullptr;
+    call.map ? write_row<true>(call, levels, own, partner, y)
+             : write_row<false>(call, levels, own, partner, y);
+  });
 }
 
 void compute(const MixTargets& call) {
   const auto target = [&](int64_t n, int64_t c) {
-    const int64_t index = call.indices[n];
-    if (index < 0) return 0.0f;
-    if (call.labels) return call.labels[index] == c ? 1.0f : 0.0f;
-    return static_cast<float>(call.label_rows[index * call.classes + c]);
+    if (call.labels) return call.labels[n] == c ? 1.0f : 0.0f;
+    return static_cast<float>(call.label_rows[n * call.classes + c]);
   };
   for (int64_t n = 0; n < call.batch; ++n) {
     for (int64_t c = 0; c < call.classes; ++c) {
       float value = target(n, c);
-      if (call.partners && call.indices[n] >= 0) {
+      if (call.partners) {
         value = *call.share * value + (1.0f - *call.share) * target(call.partners[n], c);
       }
       call.targets[n * call.classes + c] = value;

@@ -2,13 +2,10 @@
 // (kernels/augment/call.h has the formula). Bytes RGB in, NHWC out.
 //
 // Images: a block makes tiles of 256 neighbouring pixels of a row of the batch, a thread one pixel
-// of each. The thread computes its three values from the bytes they come from, resizing on the way
-// where the view says so; the values pass through shared memory, so that the block writes whole
-// vectors of 16 bytes. The 3 * 256 values a byte can become are computed once a block, with the
-// CPU's three roundings. All sums of a resize are integers, and no value is written by two threads:
-// nothing depends on order. Reads the boxes of the views (of the partners, too), from cache where
-// windows overlap; writes y once. A resize by the scale s takes (2 max(s, 1) + 1)^2 bytes a value
-// at most, most of them from the L1 cache.
+// of each. The thread looks up its three values; they pass through shared memory, so that the block
+// writes whole vectors of 16 bytes. Each block computes the 3 * 256 values that a byte can become,
+// with the CPU's three roundings. No value is written by two threads: nothing depends on order.
+// Reads the images shown (with mixup those of the partners, too), writes y once.
 //
 // Targets: a thread an element. Writes the targets once.
 #include "kernels/augment/call.h"
@@ -22,79 +19,47 @@ struct Rgb {
   uint8_t values[3];
 };
 
-// Pixel (y, x) of the resized box.
-template <class T>
-__device__ Rgb resized_pixel(const Augment<T>& call, const ImageView& view, int y, int x) {
-  const uint8_t* box = call.pixels + view.offset;
-  Rgb pixel;
-  if (view.box_height == view.resized_height && view.box_width == view.resized_width) {
-    const uint8_t* at = box + int64_t{y} * view.pitch + int64_t{x} * 3;
-    for (int c = 0; c < 3; ++c) pixel.values[c] = at[c];
-    return pixel;
-  }
-  const ResizeTap row = call.taps[view.row_taps + y];
-  const ResizeTap column = call.taps[view.column_taps + x];
-  int32_t sums[3] = {kResizeHalf, kResizeHalf, kResizeHalf};
-  for (int i = 0; i < row.count; ++i) {
-    const uint8_t* at = box + int64_t{row.first + i} * view.pitch + int64_t{column.first} * 3;
-    int32_t across[3] = {kResizeHalf, kResizeHalf, kResizeHalf};
-    for (int j = 0; j < column.count; ++j) {
-      const int32_t weight = call.weights[column.weight + j];
-      for (int c = 0; c < 3; ++c) across[c] += weight * at[3 * j + c];
-    }
-    const int32_t weight = call.weights[row.weight + i];
-    for (int c = 0; c < 3; ++c) sums[c] += weight * resized_byte(across[c]);
-  }
-  for (int c = 0; c < 3; ++c) pixel.values[c] = resized_byte(sums[c]);
-  return pixel;
-}
-
 __device__ int clamp_to(int value, int size) {
   return value < 0 ? 0 : (value < size ? value : size - 1);
 }
 
-// The bytes that row n shows at pixel `at` of its image; false: there is no image.
+// The bytes that row n shows at pixel `at` of its image.
 template <class T>
-__device__ bool shown_pixel(const Augment<T>& call, int64_t n, unsigned at, Rgb& pixel) {
-  const auto width = static_cast<unsigned>(call.width);
-  if (!call.views) {
-    const uint8_t* from = call.pixels + (n * call.height * call.width + at) * 3;
-    for (int c = 0; c < 3; ++c) pixel.values[c] = from[c];
-    return true;
+__device__ Rgb shown_pixel(const Augment<T>& call, int64_t n, unsigned at) {
+  int64_t image = n;
+  if (call.views) {
+    const ImageView view = call.views[n];
+    const auto height = static_cast<int>(call.height), width = static_cast<int>(call.width);
+    const int y = static_cast<int>(at) / width, x = static_cast<int>(at) % width;
+    const int moved_x = view.flip ? width - 1 - x : x;
+    at = clamp_to(y - view.down, height) * width + clamp_to(moved_x - view.right, width);
+    image = view.image;
   }
-  const ImageView view = call.views[n];
-  if (view.offset < 0) return false;
-  const auto y = static_cast<int>(at / width), x = static_cast<int>(at % width);
-  const int in_window = view.flip ? static_cast<int>(width) - 1 - x : x;
-  pixel = resized_pixel(call, view, clamp_to(view.top + y, view.resized_height),
-                        clamp_to(view.left + in_window, view.resized_width));
-  return true;
+  const uint8_t* from = call.pixels + (image * call.height * call.width + at) * 3;
+  return {{from[0], from[1], from[2]}};
 }
 
 using Levels = float[3][256];
 
-// The three values of pixel `at` in row n, before mixup; 0 where there is no image.
+// The three values of pixel `at` in row n, before mixup.
 template <class T>
-__device__ bool pixel_values(const Augment<T>& call, const Levels& levels, int64_t n, unsigned at,
+__device__ void pixel_values(const Augment<T>& call, const Levels& levels, int64_t n, unsigned at,
                              float (&values)[3]) {
-  Rgb pixel{};
   if (!call.map) {
-    const bool present = shown_pixel(call, n, at, pixel);
-    for (int c = 0; c < 3; ++c) values[c] = present ? levels[c][pixel.values[c]] : 0;
-    return present;
+    const Rgb pixel = shown_pixel(call, n, at);
+    for (int c = 0; c < 3; ++c) values[c] = levels[c][pixel.values[c]];
+    return;
   }
-  bool present = true;
 #pragma unroll
   for (int c = 0; c < 3; ++c) {
     const uint32_t from = call.map[3 * at + c];
     const int channel = static_cast<int>(from % 3);
-    present = shown_pixel(call, n, from / 3, pixel);
+    const Rgb pixel = shown_pixel(call, n, from / 3);
     // An index known only here would put the pixel into local memory.
     const uint8_t value =
         channel == 0 ? pixel.values[0] : (channel == 1 ? pixel.values[1] : pixel.values[2]);
-    values[c] = present ? levels[channel][value] : 0;
+    values[c] = levels[channel][value];
   }
-  return present;
 }
 
 template <class T>
@@ -116,7 +81,8 @@ __global__ void augment(Augment<T> call) {
       const unsigned at = first + threadIdx.x;
       if (at < area) {
         float values[3];
-        if (pixel_values(call, levels, n, at, values) && call.partners) {
+        pixel_values(call, levels, n, at, values);
+        if (call.partners) {
           float others[3];
           pixel_values(call, levels, call.partners[n], at, others);
           for (int c = 0; c < 3; ++c) {
@@ -139,17 +105,15 @@ __global__ void augment(Augment<T> call) {
 }
 
 __device__ float target_of(const MixTargets& call, int64_t n, int64_t c) {
-  const int64_t index = call.indices[n];
-  if (index < 0) return 0;
-  if (call.labels) return call.labels[index] == c;
-  return call.label_rows[index * call.classes + c];
+  if (call.labels) return call.labels[n] == c;
+  return call.label_rows[n * call.classes + c];
 }
 
 __global__ void mix_targets(MixTargets call) {
   for_each_vector<1>(call.batch * call.classes, [&](int64_t i, int) {
     const int64_t n = i / call.classes, c = i % call.classes;
     float value = target_of(call, n, c);
-    if (call.partners && call.indices[n] >= 0) {
+    if (call.partners) {
       value = *call.share * value + (1.0f - *call.share) * target_of(call, call.partners[n], c);
     }
     call.targets[i] = value;

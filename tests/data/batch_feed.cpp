@@ -1,10 +1,11 @@
-// Batches made on the emulated device from bytes against those of the loader, and where the bytes
+// Batches made on the CPU and on the emulated device against their definition, and where the bytes
 // of a set lie.
 #include "data/batch_feed.h"
 
 #include <algorithm>
 #include <cmath>
 
+#include "data/shuffle.h"
 #include "data/subset.h"
 #include "kernels/device/memory.h"
 #include "tests/data/fixtures.h"
@@ -61,14 +62,50 @@ class Decoded : public Dataset {
   std::shared_ptr<const Dataset> images_;
 };
 
+// Images and targets of a batch of the loader, from the definition.
+struct Values {
+  std::vector<float> images, targets;
+};
+
+Values values_of(const Dataset& dataset, const LoaderOptions& options, const Batch& batch) {
+  const int64_t size = dataset.image_bytes(), classes = dataset.classes();
+  const int64_t height = dataset.height(), width = dataset.width();
+  const auto seed = static_cast<uint32_t>(options.shuffle_seed);
+  std::vector<uint32_t> map(size);
+  std::iota(map.begin(), map.end(), 0);
+  if (options.block_size > 0) map = block_shuffle_map(height, width, options.block_size, seed);
+  if (options.pixel_shuffle) map = pixel_shuffle_map(height, width, seed);
+  Values plain{std::vector<float>(batch.size * size), std::vector<float>(batch.size * classes)};
+  for (int64_t row = 0; row < batch.size; ++row) {
+    for (int64_t i = 0; i < size; ++i) {
+      const auto byte = static_cast<float>(batch.pixels[row * size + map[i]]);
+      const uint32_t channel = map[i] % 3;
+      plain.images[row * size + i] =
+          (byte / 255.0f - dataset.mean()[channel]) / dataset.stddev()[channel];
+    }
+    dataset.target(batch.indices[row], &plain.targets[row * classes]);
+  }
+  if (batch.partners.empty()) return plain;
+  Values mixed = plain;
+  const auto mix = [&](std::vector<float>& out, const std::vector<float>& in, int64_t row_size) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      const auto row = static_cast<int64_t>(i) / row_size, at = static_cast<int64_t>(i) % row_size;
+      out[i] = batch.share * in[i] + (1.0f - batch.share) * in[batch.partners[row] * row_size + at];
+    }
+  };
+  mix(mixed.images, plain.images, size);
+  mix(mixed.targets, plain.targets, classes);
+  return mixed;
+}
+
 struct Difference {
   double images = 0, targets = 0;  // largest
 };
 
 // Two epochs of batches, the second from its second batch on; the others must be equal.
 Difference compare(const std::shared_ptr<const Dataset>& dataset, LoaderOptions options,
-                   bool expect_resident) {
-  Stream stream(Device::kEmulated);
+                   bool expect_resident, Device device = Device::kEmulated) {
+  Stream stream(device);
   ResidentImages resident(expect_resident ? std::optional<int64_t>() : 0);
   BatchFeed feed(dataset, options, stream, resident);
   CHECK(feed.resident() == expect_resident);
@@ -79,30 +116,29 @@ Difference compare(const std::shared_ptr<const Dataset>& dataset, LoaderOptions 
   for (const int64_t epoch : {3, 4}) {
     loader.start_epoch(epoch, epoch - 3);
     feed.start_epoch(epoch, epoch - 3);
-    while (const Batch* expected = loader.next()) {
+    while (const Batch* drawn = loader.next()) {
+      const Values expected = values_of(*dataset, options, *drawn);
       const BatchTensors* actual = feed.next();
       REQUIRE(actual);
-      REQUIRE(actual->images.shape() ==
-              Shape{expected->size, dataset->height(), dataset->width(), 3});
-      REQUIRE(actual->targets.shape() == Shape{expected->size, dataset->classes()});
+      REQUIRE(actual->images.shape() == Shape{drawn->size, dataset->height(), dataset->width(), 3});
+      REQUIRE(actual->targets.shape() == Shape{drawn->size, dataset->classes()});
       if (!address) address = actual->images.data<float>();
       CHECK(actual->images.data<float>() == address);
-      CHECK(feed.drawn().indices == expected->indices);
+      CHECK(feed.drawn().indices == drawn->indices);
       if (dataset->multi_label()) {
         CHECK(!actual->labels);
       } else {
-        CHECK(download<int32_t>(actual->labels, stream) == expected->labels);
+        CHECK(download<int32_t>(actual->labels, stream) == drawn->labels);
       }
-      const auto images = download<float>(actual->images, stream);
-      const auto targets = download<float>(actual->targets, stream);
-      auto largest = [](const std::vector<float>& values, const float* wanted, double& most) {
+      auto largest = [](const std::vector<float>& values, const std::vector<float>& wanted,
+                        double& most) {
         for (size_t i = 0; i < values.size(); ++i) {
           const double off = std::abs(double(values[i]) - wanted[i]);
           if (!(off <= most)) most = off;
         }
       };
-      largest(images, expected->images, difference.images);
-      largest(targets, expected->targets, difference.targets);
+      largest(download<float>(actual->images, stream), expected.images, difference.images);
+      largest(download<float>(actual->targets, stream), expected.targets, difference.targets);
     }
     CHECK(feed.next() == nullptr);
   }
@@ -111,16 +147,22 @@ Difference compare(const std::shared_ptr<const Dataset>& dataset, LoaderOptions 
 
 }  // namespace
 
-TEST_CASE("batch feed: batches of a device have the bits of the loader's, without mixup") {
+TEST_CASE("batch feed: batches are what their bytes, shuffle and mixup say") {
   const auto whole = noise_dataset(21, 8, 5);
   const std::shared_ptr<const Dataset> sets[] = {
       whole, subset(whole, {20, 3, 3, 7, 0, 11, 5, 9, 2, 1, 19}), multi_label_dataset(13, 8, 3)};
+  struct Way {
+    Device device;
+    bool resident;
+  };
+  const Way ways[] = {{Device::kEmulated, true}, {Device::kEmulated, false}, {Device::kCpu, false}};
   for (const auto& dataset : sets) {
-    for (const bool resident : {true, false}) {
+    for (const Way& way : ways) {
       for (const bool augment : {false, true}) {
-        for (const int shuffled : {0, 1, 2}) {
+        for (const int shuffled : {0, 1, 2}) {  // not, blocks, all values
           CAPTURE(dataset->name());
-          CAPTURE(resident);
+          CAPTURE(name_of(way.device));
+          CAPTURE(way.resident);
           CAPTURE(augment);
           CAPTURE(shuffled);
           LoaderOptions options;
@@ -131,12 +173,12 @@ TEST_CASE("batch feed: batches of a device have the bits of the loader's, withou
           options.block_size = shuffled == 1 ? 4 : 0;
           options.pixel_shuffle = shuffled == 2;
           options.shuffle_seed = 1234;
-          const Difference plain = compare(dataset, options, resident);
+          const Difference plain = compare(dataset, options, way.resident, way.device);
           CHECK(plain.images == 0);
           CHECK(plain.targets == 0);
           // Of mixup a compiler may fuse a product and a sum: one rounding of values below 4.
           options.mixup_alpha = 0.7f;
-          const Difference mixed = compare(dataset, options, resident);
+          const Difference mixed = compare(dataset, options, way.resident, way.device);
           CHECK(mixed.images <= std::ldexp(4, -23));
           CHECK(mixed.targets <= std::ldexp(1, -23));
         }
@@ -190,36 +232,31 @@ TEST_CASE("batch feed: images that are decoded stay on the device unless they ar
   const auto decoded = std::make_shared<const Decoded>(noise_dataset(10, 8, 2));
   LoaderOptions options;
   options.batch_size = 4;
-  CHECK(compare(decoded, options, true).images == 0);
-  options.augment = true;
-  CHECK(compare(decoded, options, false).images == 0);
-  Stream stream(Device::kEmulated);
-  ResidentImages resident;
-  CHECK_FALSE(BatchFeed(decoded, options, stream, resident).resident());
-  options.form = BatchForm::kViews;
+  for (const Device device : {Device::kEmulated, Device::kCpu}) {
+    options.augment = false;
+    CHECK(compare(decoded, options, true, device).images == 0);
+    options.augment = true;
+    CHECK(compare(decoded, options, false, device).images == 0);
+    Stream stream(device);
+    ResidentImages resident;
+    CHECK_FALSE(BatchFeed(decoded, options, stream, resident).resident());
+  }
+  options.views = true;
   CHECK(contains(error_of([&] { Loader(decoded, options); }), "no views"));
 }
 
-TEST_CASE("batch feed: on the CPU batches are the loader's") {
-  const auto dataset = noise_dataset(10, 8, 2);
-  Stream stream(Device::kCpu);
-  ResidentImages resident;
-  LoaderOptions options;
-  options.batch_size = 4;
-  options.mixup_alpha = 1;
-  BatchFeed feed(dataset, options, stream, resident);
-  CHECK_FALSE(feed.resident());
-  Loader loader(dataset, options);
-  loader.start_epoch(0);
-  feed.start_epoch(0);
-  while (const Batch* expected = loader.next()) {
-    const BatchTensors* actual = feed.next();
-    REQUIRE(actual);
-    CHECK(std::equal(expected->images, expected->images + actual->images.size(),
-                     actual->images.data<float>()));
-    CHECK(std::equal(expected->targets, expected->targets + actual->targets.size(),
-                     actual->targets.data<float>()));
-  }
+TEST_CASE("batch feed: shuffles that make no sense are refused") {
+  const auto dataset = noise_dataset(10, 8, 5);
+  const auto refused = [&](auto change) {
+    LoaderOptions options;
+    change(options);
+    Stream stream(Device::kCpu);
+    ResidentImages resident;
+    return error_of([&] { BatchFeed(dataset, options, stream, resident); });
+  };
+  CHECK(contains(refused([](auto& o) { o.block_size = 3; }), "block size 3"));
+  CHECK(contains(refused([](auto& o) { o.shuffle_seed = uint64_t{1} << 32; }), "shuffle seed"));
+  CHECK(contains(refused([](auto& o) { o.block_size = 2, o.pixel_shuffle = true; }), "exclude"));
 }
 
 TEST_CASE("resident images: shared while in use, within their bound") {

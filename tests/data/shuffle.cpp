@@ -108,10 +108,3 @@ TEST_CASE("Beta draws have the moments of the distribution") {
     REQUIRE(draw <= 1);
   }
 }
-
-TEST_CASE("rows are mixed with their partners") {
-  const std::vector<float> in{1, 2, 10, 20, 100, 200};
-  std::vector<float> out(6);
-  mix_rows(in.data(), out.data(), 2, {2, 1, 0}, 0.75f);
-  CHECK(out == std::vector<float>{25.75f, 51.5f, 10, 20, 75.25f, 150.5f});
-}

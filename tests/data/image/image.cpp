@@ -8,6 +8,7 @@
 
 #include "data/array_dataset.h"
 #include "data/image/contact_sheet.h"
+#include "data/image/resize.h"
 #include "data/shuffle.h"
 #include "tests/data/fixtures.h"
 
@@ -60,6 +61,35 @@ TEST_CASE("resizing equals Pillow's BILINEAR bit for bit") {
   CHECK(checksum(cropped) == 142329);
   CHECK(resized(image, {0, 0, 9, 13}, 9, 13) == image.pixels);
   CHECK_THROWS_AS(resized(image, {4, 0, 6, 13}, 9, 13), Error);
+}
+
+TEST_CASE("the weights of a resize are those of a triangle filter") {
+  for (const auto& [in_size, out_size] :
+       {std::pair<int64_t, int64_t>{1, 1}, {1, 9}, {9, 1}, {7, 7}, {5, 12}, {100, 7}, {340, 224}}) {
+    const ResizeTaps table(in_size, out_size);
+    REQUIRE(static_cast<int64_t>(table.taps.size()) == out_size);
+    const double scale = double(in_size) / double(out_size), radius = std::max(scale, 1.0);
+    for (int64_t out = 0; out < out_size; ++out) {
+      const ResizeTaps::Tap& tap = table.taps[static_cast<size_t>(out)];
+      REQUIRE(tap.first >= 0);
+      REQUIRE(tap.first + tap.count <= in_size);
+      std::vector<double> filter(static_cast<size_t>(in_size));
+      double sum = 0;
+      for (int64_t in = 0; in < in_size; ++in) {
+        const double distance = std::abs(double(in) + 0.5 - (double(out) + 0.5) * scale);
+        filter[static_cast<size_t>(in)] = std::max(0.0, 1 - distance / radius);
+        sum += filter[static_cast<size_t>(in)];
+      }
+      for (int64_t in = 0; in < in_size; ++in) {
+        const int64_t place = in - tap.first;
+        const double weight = place < 0 || place >= tap.count
+                                  ? 0
+                                  : table.weights[static_cast<size_t>(tap.weight + place)];
+        // Half a unit of rounding; and next to the filter's feet, what Pillow cuts off.
+        REQUIRE(std::abs(weight - filter[static_cast<size_t>(in)] / sum * (1 << 22)) < 0.51);
+      }
+    }
+  }
 }
 
 TEST_CASE("the evaluation crop equals torchvision's Resize(37) and CenterCrop(32)") {

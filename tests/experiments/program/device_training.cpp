@@ -4,7 +4,6 @@
 
 #include <cmath>
 
-#include "data/batch_feed.h"
 #include "engine/transfer.h"
 #include "experiments/program/evaluate.h"
 #include "experiments/program/sweep.h"
@@ -60,38 +59,6 @@ TEST_CASE("device training: the same bits with the set's bytes on the device and
     train(options, *session);
   }
   check_same_run(folder.path / "1", folder.path / "0");
-}
-
-TEST_CASE("device training: batches made on the device lose what the loader's do") {
-  const auto set = tiny_set(20, 8, 3);
-  data::LoaderOptions options;
-  options.batch_size = 6;
-  options.shuffle = options.augment = true;
-  std::vector<float> losses[2];
-  for (const bool from_bytes : {false, true}) {
-    const auto session = small_session(Device::kEmulated);
-    Stream& stream = session->stream;
-    const auto network = small_network("fixup_resnet8", stream);
-    network->initialize(1);
-    Sgd sgd(network->state(), {});
-    data::BatchFeed feed(set, options, stream, session->resident);
-    data::Loader loader(set, options);
-    const data::BatchMemory memory(*set, options.batch_size, stream);
-    feed.start_epoch(0);
-    loader.start_epoch(0);
-    while (const data::BatchTensors* fed = feed.next()) {
-      const data::BatchTensors batch = from_bytes ? *fed : memory.fill(*loader.next(), stream);
-      Tape tape(stream, session->arena, true);
-      network->state().begin_step();
-      const Tensor loss = softmax_cross_entropy(
-          tape, network->forward(tape, batch.images, Mode::kTrain), batch.targets);
-      losses[from_bytes].push_back(download<float>(loss, stream)[0]);
-      tape.backward(loss);
-      sgd.step(0.05);
-    }
-  }
-  CHECK(losses[0].size() == 4);
-  CHECK(losses[0] == losses[1]);
 }
 
 TEST_CASE("device evaluation: what the CPU finds, whether the bytes stay on the device or not") {

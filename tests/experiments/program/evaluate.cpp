@@ -66,14 +66,9 @@ TEST_CASE("evaluate: order, augmentation and mixup are off") {
   const auto network = lively_network("fixup_resnet8", session->stream, 2);
   const auto set = tiny_set(23, 8, 3);
   EvaluationSet plain(set, {.batch_size = 5}, *session);
-  EvaluationSet noisy(set,
-                      {.batch_size = 5,
-                       .shuffle = true,
-                       .augment = true,
-                       .mixup_alpha = 1,
-                       .workers = 2,
-                       .drop_last = true},
-                      *session);
+  EvaluationSet noisy(
+      set, {.batch_size = 5, .shuffle = true, .augment = true, .mixup_alpha = 1, .workers = 2},
+      *session);
   const Evaluation a = plain.evaluate(*network), b = noisy.evaluate(*network);
   CHECK(a.loss == b.loss);
   CHECK(a.predictions == b.predictions);
