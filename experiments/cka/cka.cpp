@@ -11,6 +11,7 @@
 #include "engine/files.h"
 #include "engine/linear_algebra.h"
 #include "experiments/program/analyses.h"
+#include "experiments/program/command.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/model_file.h"
 

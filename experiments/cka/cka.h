@@ -9,7 +9,7 @@
 
 #include "data/dataset.h"
 #include "engine/linear_algebra.h"
-#include "experiments/program/command.h"
+#include "experiments/program/options.h"
 #include "experiments/program/session.h"
 #include "models/network.h"
 
@@ -80,6 +80,5 @@ struct CkaOptions {
 // Writes cka.csv (module, cka, aligned_cka) and result.json. Progress advances by each network's
 // images. A finished folder of the same settings is left unchanged.
 void run_cka(const CkaOptions& options, Session& session);
-Command cka_command();
 
 }  // namespace basin

@@ -13,6 +13,7 @@
 #include "engine/files.h"
 #include "engine/safetensors.h"
 #include "experiments/program/analyses.h"
+#include "experiments/program/command.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/model_file.h"
 #include "experiments/program/sweep.h"

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "experiments/program/command.h"
+#include "experiments/program/options.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -70,6 +70,5 @@ struct CriticalityOptions {
 //
 // Memory: all checkpoints of the run.
 void run_criticality(const CriticalityOptions& options, Session& session);
-Command criticality_command();
 
 }  // namespace basin

@@ -6,6 +6,7 @@
 
 #include "engine/checkpoint.h"
 #include "experiments/program/analyses.h"
+#include "experiments/program/command.h"
 #include "experiments/program/model_file.h"
 
 namespace basin {

@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "engine/state.h"
-#include "experiments/program/command.h"
+#include "experiments/program/csv.h"
+#include "experiments/program/options.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -47,6 +48,5 @@ struct DistanceOptions {
 // The table module, distance, norm_a, norm_b, parameters, relative, per_root_parameter; also
 // written as distance.csv. A finished folder of the same settings is left as it is.
 CsvTable run_distance(const DistanceOptions& options, Session& session);
-Command distance_command();
 
 }  // namespace basin

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "experiments/program/command.h"
+#include "experiments/program/options.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -90,6 +90,5 @@ struct ExtentOptions {
 // Writes extent.csv (lambda, loss, error), deltas.csv and result.json. A finished folder of the
 // same settings is left as it is. Throws Error when both networks are the same.
 void run_extent(const ExtentOptions& options, Session& session);
-Command extent_command();
 
 }  // namespace basin

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "experiments/program/command.h"
+#include "experiments/program/options.h"
 #include "experiments/program/sweep.h"
 
 namespace basin {
@@ -45,6 +45,5 @@ struct InterpolateOptions {
 // Writes interpolation.csv (lambda, loss, accuracy|auc) and result.json, with the barriers when
 // lambda 0 and 1 are among the points. A finished folder of the same settings is left as it is.
 void run_interpolate(const InterpolateOptions& options, Session& session);
-Command interpolate_command();
 
 }  // namespace basin

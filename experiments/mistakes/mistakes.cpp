@@ -8,6 +8,7 @@
 #include "data/image/image.h"
 #include "engine/files.h"
 #include "experiments/program/analyses.h"
+#include "experiments/program/command.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/model_file.h"
 

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "experiments/program/command.h"
 #include "experiments/program/evaluate.h"
+#include "experiments/program/options.h"
 
 namespace basin {
 
@@ -63,6 +63,5 @@ struct MistakesOptions {
 // multi-label sets joined by ';'). Progress advances by each network's images. A finished folder of
 // the same settings is left as it is.
 void run_mistakes(const MistakesOptions& options, Session& session);
-Command mistakes_command();
 
 }  // namespace basin

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "experiments/program/analyses.h"
+#include "experiments/program/command.h"
 #include "experiments/program/csv.h"
 #include "experiments/program/model_file.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/dataset.h"
-#include "experiments/program/command.h"
+#include "experiments/program/options.h"
 #include "experiments/program/sweep.h"
 
 namespace basin {
@@ -43,6 +43,5 @@ struct RewindOptions {
 // Writes rewind.csv (module, to, draw, loss, accuracy|auc). A finished folder of the same settings
 // is left as it is. Throws Error when the run has no checkpoint of an epoch.
 void run_rewind(const RewindOptions& options, Session& session);
-Command rewind_command();
 
 }  // namespace basin

@@ -10,6 +10,7 @@
 #include "engine/linear_algebra.h"
 #include "engine/transfer.h"
 #include "experiments/program/analyses.h"
+#include "experiments/program/command.h"
 #include "experiments/program/model_file.h"
 #include "kernels/base/check.h"
 #include "kernels/base/parallel.h"

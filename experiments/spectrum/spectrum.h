@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "engine/state.h"
-#include "experiments/program/command.h"
+#include "experiments/program/options.h"
 #include "experiments/program/session.h"
 
 namespace basin {
@@ -51,6 +51,5 @@ NamedNetwork parse_network_name(const std::string& text);
 // spectral_norm, frobenius_norm, stable_rank, effective_rank). Progress advances by 1 a network. A
 // finished folder of the same settings is left as it is.
 void run_spectrum(const SpectrumOptions& options, Session& session);
-Command spectrum_command();
 
 }  // namespace basin

@@ -13,27 +13,10 @@ TEST_CASE("program: killed ten times at random moments, a run ends with the same
   const fs::path data = folder.path / "data";
   write_tiny_data(data, 60, 21, 3);
   auto train = [&](const std::string& out, bool resume) {
-    std::vector<std::string> arguments = {"train",
-                                          "--model",
-                                          "fixup_resnet8",
-                                          "--width",
-                                          "4",
-                                          "--data",
-                                          "idx:" + data.string(),
-                                          "--epochs",
-                                          "60",
-                                          "--mixup",
-                                          "0.5",
-                                          "--batch-size",
-                                          "16",
-                                          "--lr",
-                                          "0.02",
-                                          "--threads",
-                                          "1",
-                                          "--out",
-                                          (folder.path / out).string()};
-    if (resume) arguments.push_back("--resume");
-    return arguments;
+    return words_of(concat(
+        "train --model fixup_resnet8 --width 4 --epochs 60 --mixup 0.5 --batch-size 16 --lr 0.02 "
+        "--threads 1 --data idx:",
+        data.string(), " --out ", (folder.path / out).string(), resume ? " --resume" : ""));
   };
   const auto start = std::chrono::steady_clock::now();
   REQUIRE(run_program(folder.path, train("whole", false)).code == 0);

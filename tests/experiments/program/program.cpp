@@ -1,7 +1,9 @@
 // The program: its exit codes, messages, JSON and configuration files, on a tiny training run.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <regex>
 
+#include "experiments/program/commands.h"
 #include "experiments/program/csv.h"
 #include "tests/experiments/program/program_runs.h"
 #include "tests/experiments/report/synthetic_results.h"
@@ -21,20 +23,21 @@ struct Fixture {
   Fixture() { write_tiny_data(data, 60, 21, 3); }
   std::string path(const std::string& name) const { return (folder.path / name).string(); }
   std::string set() const { return "idx:" + data; }
-  ProgramResult run(const std::vector<std::string>& arguments) const {
-    return run_program(folder.path, arguments);
+  // Of a line: @NAME is a path in the folder, DATA the options of the data.
+  std::vector<std::string> arguments(const std::string& line) const {
+    const std::string with_data = std::regex_replace(line, std::regex("DATA"), "--data idx:@data");
+    return words_of(std::regex_replace(with_data, std::regex("@"), path("")));
   }
-  std::vector<std::string> train(const std::string& out, const std::string& epochs = "2") const {
-    return {"train",    "--model",   "fixup_resnet8", "--width", "4",         "--data", set(),
-            "--epochs", epochs,      "--batch-size",  "16",      "--lr",      "0.05",   "--mixup",
-            "0.5",      "--augment", "--out",         path(out), "--threads", "1"};
+  ProgramResult run(const std::string& line) const {
+    return run_program(folder.path, arguments(line));
+  }
+  // On 60 images, the last of four batches partial.
+  static std::string train(const std::string& out, const std::string& epochs = "2") {
+    return "train --model fixup_resnet8 --width 4 DATA --batch-size 16 --lr 0.05 --mixup 0.5 "
+           "--augment --threads 1 --epochs " +
+           epochs + " --out @" + out;
   }
 };
-
-std::vector<std::string> operator+(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
 
 // Standard output as JSON; fails the test when anything else stands there.
 nlohmann::json json_of(const ProgramResult& result) {
@@ -55,30 +58,18 @@ TEST_CASE("program: version, help, and wrong usage") {
   CHECK(help.code == 0);
   CHECK(contains(help.out, "--plan-file"));
   CHECK(contains(help.out, "=" + default_plan_file()));
-  struct Help {
-    std::string command, text;  // an option of it, its default beside it
-  };
-  for (const Help& line :
-       {Help{"train", "=128"}, Help{"eval", "=200"}, Help{"interpolate", "=21"},
-        Help{"rewind", "=0"}, Help{"criticality", "=relative"}, Help{"extent", "=0.005"},
-        Help{"distance", "--model"}, Help{"cka", "=256"}, Help{"mistakes", "--out"},
-        Help{"spectrum", "name=path"}, Help{"data", "=12"}, Help{"report", "dir"},
-        Help{"paper", "=demo"}, Help{"curves", "--shard"}, Help{"shuffle", "--dry-run"},
-        Help{"checkpoints", "--preset"}, Help{"bench", "=train"}}) {
-    CAPTURE(line.command);
-    CHECK(contains(help.out, line.command));
-    const ProgramResult of_command = fixture.run({line.command, "--help"});
+  for (const auto& [name, command] : all_commands()) {
+    CAPTURE(name);
+    CHECK(contains(help.out, name));
+    const ProgramResult of_command = fixture.run(name + " --help");
     CHECK(of_command.code == 0);
-    CHECK(contains(of_command.out, line.text));
+    CHECK(contains(of_command.out, command.help));
   }
-  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
-           {},
-           {"fly"},
-           {"train"},
-           {"--threads", "0", "train"},
-           fixture.train("run") + std::vector<std::string>{"--wings", "2"},
-           fixture.train("run") + std::vector<std::string>{"--epochs", "two"},
-           {"--config", "/nowhere.toml", "train"}}) {
+  for (const std::string& wrong :
+       {std::string(), std::string("fly"), std::string("train"),
+        "--threads 0 " + fixture.train("run"), fixture.train("run") + " --wings 2",
+        fixture.train("run") + " --image-size two",
+        "--config /nowhere.toml " + fixture.train("run")}) {
     const ProgramResult result = fixture.run(wrong);
     CHECK(result.code == 2);
     CHECK(result.out == "");
@@ -90,80 +81,66 @@ TEST_CASE("program: version, help, and wrong usage") {
 TEST_CASE("program: missing and damaged files are named") {
   const Fixture fixture;
   REQUIRE(fixture.run(fixture.train("run")).code == 0);
-  auto failed = [&](const std::vector<std::string>& arguments, const std::string& name) {
-    const ProgramResult result = fixture.run(arguments);
+  auto failed = [&](const std::string& line, const std::string& name) {
+    const ProgramResult result = fixture.run(line);
     CHECK(result.code == 1);
     CHECK(result.out == "");
     CAPTURE(result.error);
     CHECK(contains(result.error, name));
   };
   const std::string missing = fixture.path("missing.safetensors");
-  failed({"eval", "--checkpoint", missing, "--data", fixture.set()}, missing);
-  failed({"distance", fixture.path("run"), missing}, missing);
-  failed({"eval", "--checkpoint", fixture.path("run"), "--data", "idx:" + fixture.path("none")},
-         fixture.path("none"));
-  failed({"interpolate", "--from", missing, "--to", missing, "--data", fixture.set(), "--out",
-          fixture.path("line")},
+  failed("eval --checkpoint @missing.safetensors DATA", missing);
+  failed("distance @run @missing.safetensors", missing);
+  failed("eval --checkpoint @run --data idx:@none", fixture.path("none"));
+  failed("interpolate --from @missing.safetensors --to @missing.safetensors DATA --out @line",
          missing);
   CHECK_FALSE(fs::exists(fixture.path("line")));
-  failed({"rewind", "--run", fixture.path("run"), "--data", fixture.set(), "--to-epoch", "7",
-          "--out", fixture.path("rewound")},
-         "epoch 7");
+  failed("rewind --run @run DATA --to-epoch 7 --out @rewound", "epoch 7");
   CHECK_FALSE(fs::exists(fixture.path("rewound")));
 
   const std::string last = read_file(fixture.path("run/checkpoints/last.safetensors"));
   for (const size_t size : {size_t{0}, size_t{5}, size_t{100}, last.size() - 1}) {
     write_file_atomically(missing, last.substr(0, size));
-    failed({"eval", "--checkpoint", missing, "--data", fixture.set()}, missing);
+    failed("eval --checkpoint @missing.safetensors DATA", missing);
   }
   const std::string images = fixture.data + "/train-images-idx3-ubyte";
   write_file_atomically(images, read_file(images).substr(0, 500));
   failed(fixture.train("other"), images);
-  failed({"data", "--data", fixture.set()}, images);
+  failed("data DATA", images);
 }
 
 TEST_CASE("program: every command on a tiny run, with JSON alone on standard output") {
   const Fixture fixture;
-  const auto trained =
-      json_of(fixture.run(fixture.train("run") + std::vector<std::string>{"--json"}));
+  const auto trained = json_of(fixture.run(fixture.train("run") + " --json"));
   CHECK(trained["epochs"] == 2);
-  const ProgramResult again =
-      fixture.run(fixture.train("run") + std::vector<std::string>{"--json"});
+  const ProgramResult again = fixture.run(fixture.train("run") + " --json");
   CHECK(json_of(again) == trained);
   CHECK(contains(again.error, "done already"));
-  REQUIRE(fixture.run(fixture.train("second") + std::vector<std::string>{"--seed", "2"}).code == 0);
+  REQUIRE(fixture.run(fixture.train("second") + " --seed 2").code == 0);
 
-  const auto evaluated = json_of(fixture.run(
-      {"--json", "eval", "--checkpoint", fixture.path("run"), "--data", fixture.set()}));
+  const auto evaluated = json_of(fixture.run("--json eval --checkpoint @run DATA"));
   CHECK(evaluated["images"] == 21);
   CHECK(evaluated["loss"] == trained["final"]["test_loss"]);
   CHECK(evaluated["accuracy"] == trained["final"]["test_accuracy"]);
 
-  const std::vector<std::string> line = {
-      "interpolate", "--from",      fixture.path("run"), "--to", fixture.path("second"),
-      "--data",      fixture.set(), "--points",          "5",    "--json"};
-  const auto barrier =
-      json_of(fixture.run(line + std::vector<std::string>{"--out", fixture.path("line")}));
+  const std::string line = "interpolate --from @run --to @second DATA --points 5 --json";
+  const auto barrier = json_of(fixture.run(line + " --out @line"));
   CHECK(barrier["barrier_accuracy"] >= 0);
   CHECK(barrier["barrier_loss"] >= 0);
   const CsvTable points = CsvTable::read(fixture.path("line/interpolation.csv"));
   REQUIRE(points.row_count() == 5);
   CHECK(*points.number(0, "loss") == evaluated["loss"]);
   // Beyond the ends, on a grid that meets neither of them: no barrier, but no failure either.
-  const auto beyond = json_of(fixture.run(
-      line + std::vector<std::string>{"--range", "-0.3,1.2", "--out", fixture.path("beyond")}));
+  const auto beyond = json_of(fixture.run(line + " --range -0.3,1.2 --out @beyond"));
   CHECK_FALSE(beyond.contains("barrier_loss"));
   CHECK(*CsvTable::read(fixture.path("beyond/interpolation.csv")).number(0, "lambda") == -0.3);
 
-  const auto rewound =
-      json_of(fixture.run({"rewind", "--run", fixture.path("run"), "--data", fixture.set(), "--out",
-                           fixture.path("rewound"), "--json"}));
+  const auto rewound = json_of(fixture.run("rewind --run @run DATA --out @rewound --json"));
   REQUIRE(rewound.size() == 6);  // none, conv1, three blocks, fc
   CHECK(rewound[0]["module"] == "none");
   CHECK(rewound[0]["loss"] == evaluated["loss"]);
   const auto several = json_of(
-      fixture.run({"rewind", "--run", fixture.path("run"), "--data", fixture.set(), "--to-epoch",
-                   "1,0", "--random-draws", "2", "--out", fixture.path("several"), "--json"}));
+      fixture.run("rewind --run @run DATA --to-epoch 1,0 --random-draws 2 --out @several --json"));
   REQUIRE(several.size() == 1 + 4 * 5);
   CHECK(several[0]["to"] == "");
   CHECK(several[0]["draw"].is_null());
@@ -176,29 +153,17 @@ TEST_CASE("program: every command on a tiny run, with JSON alone on standard out
   CHECK(several[11]["loss"] != several[16]["loss"]);
   CHECK(several[11]["loss"] != several[6]["loss"]);
 
-  const auto critical = json_of(
-      fixture.run({"criticality", "--run", fixture.path("run"), "--data", fixture.set(),
-                   "--modules", "conv1,fc", "--images", "30", "--distances", "3", "--noise-levels",
-                   "3", "--tolerance", "9", "--out", fixture.path("critical"), "--json"}));
+  const auto critical =
+      json_of(fixture.run("criticality --run @run DATA --modules conv1,fc --images 30 --distances "
+                          "3 --noise-levels 3 --tolerance 9 --out @critical --json"));
   CHECK(critical["images"] == 30);
   CHECK(critical["loss_limit"] >= critical["end_loss"]);
   CHECK(CsvTable::read(fixture.path("critical/heat.csv")).row_count() == 2 * 2 * 9);
   CHECK(CsvTable::read(fixture.path("critical/criticality.csv")).row_count() == 4);
 
-  const std::vector<std::string> basin = {"extent",
-                                          "--from",
-                                          fixture.path("run"),
-                                          "--to",
-                                          fixture.path("second"),
-                                          "--data",
-                                          fixture.set(),
-                                          "--step",
-                                          "0.5",
-                                          "--noise-draws",
-                                          "2",
-                                          "--json"};
-  const auto extent = json_of(fixture.run(
-      basin + std::vector<std::string>{"--epsilon", "0.001", "--out", fixture.path("extent")}));
+  const std::string basin =
+      "extent --from @run --to @second DATA --step 0.5 --noise-draws 2 --json";
+  const auto extent = json_of(fixture.run(basin + " --epsilon 0.001 --out @extent"));
   const CsvTable extent_line = CsvTable::read(fixture.path("extent/extent.csv"));
   REQUIRE(extent_line.row_count() == 7);
   CHECK(*extent_line.number(2, "loss") == evaluated["loss"]);
@@ -208,53 +173,35 @@ TEST_CASE("program: every command on a tiny run, with JSON alone on standard out
   CHECK(extent["delta"].is_null() == extent.contains("reason"));
   CHECK((CsvTable::read(fixture.path("extent/deltas.csv")).row_count() > 0) ==
         extent["condition_1"]);
-  const ProgramResult same = fixture.run({"extent", "--from", fixture.path("run"), "--to",
-                                          fixture.path("run/checkpoints/last.safetensors"),
-                                          "--data", fixture.set(), "--out", fixture.path("same")});
+  const ProgramResult same =
+      fixture.run("extent --from @run --to @run/checkpoints/last.safetensors DATA --out @same");
   CHECK(same.code == 1);
   CHECK(contains(same.error, "same weights"));
 
-  const auto distance =
-      json_of(fixture.run({"distance", fixture.path("run"), fixture.path("second"), "--json"}));
+  const auto distance = json_of(fixture.run("distance @run @second --json"));
   CHECK(distance[0]["module"] == "all");
   CHECK(distance[0]["distance"] > 0);
   CHECK(distance[0]["relative"] > 0);
   CHECK(distance[0]["per_root_parameter"] > 0);
   CHECK(distance.size() == 7);
 
-  const auto data = json_of(fixture.run(
-      {"data", "--data", fixture.set(), "--sheet", fixture.path("sheet.png"), "--json"}));
+  const auto data = json_of(fixture.run("data DATA --sheet @sheet.png --json"));
   CHECK(data["train_images"] == 60);
   CHECK(data["classes"].size() == 3);
   CHECK(read_file(fixture.path("sheet.png")).substr(1, 3) == "PNG");
 
   write_synthetic_results(fixture.path("results"), 3);
-  const auto report = json_of(fixture.run({"report", fixture.path("results"), "--json"}));
+  const auto report = json_of(fixture.run("report @results --json"));
   CHECK(fs::exists(report["report"].get<std::string>()));
 }
 
 TEST_CASE("program: bench, its tables and its trace") {
   const Fixture fixture;
-  const std::vector<std::string> bench = {"bench",
-                                          "--model",
-                                          "fixup_resnet8",
-                                          "--width",
-                                          "4",
-                                          "--classes",
-                                          "3",
-                                          "--image-size",
-                                          "8",
-                                          "--batch-size",
-                                          "4",
-                                          "--steps",
-                                          "2",
-                                          "--warmup",
-                                          "1",
-                                          "--threads",
-                                          "1"};
-  const auto trained = json_of(fixture.run(
-      bench + std::vector<std::string>{"--by-shape", "--trace", fixture.path("trace.json"), "--csv",
-                                       fixture.path("calls.csv"), "--json"}));
+  const std::string bench =
+      "bench --model fixup_resnet8 --width 4 --classes 3 --image-size 8 --batch-size 4 --steps 2 "
+      "--warmup 1 --threads 1";
+  const auto trained =
+      json_of(fixture.run(bench + " --by-shape --trace @trace.json --csv @calls.csv --json"));
   CHECK(trained["step_seconds"].size() == 2);
   CHECK(trained["cpu_seconds"].size() == 2);
   CHECK(trained["width"] == 4);
@@ -285,7 +232,7 @@ TEST_CASE("program: bench, its tables and its trace") {
   }
 
   // As text, by kind of call; evaluation has no backward.
-  const ProgramResult evaluated = fixture.run(bench + std::vector<std::string>{"--mode", "eval"});
+  const ProgramResult evaluated = fixture.run(bench + " --mode eval");
   CHECK(evaluated.code == 0);
   for (const char* part : {"fixup_resnet8 eval, batch 4 of 8x8, 3 classes", "images/s", "copy",
                            "conv2d_forward", "all calls", "as run", "folded"}) {
@@ -294,11 +241,10 @@ TEST_CASE("program: bench, its tables and its trace") {
   }
   CHECK_FALSE(contains(evaluated.out, "backward"));
   CHECK_FALSE(contains(evaluated.out, "captured"));
-  const ProgramResult emulated =
-      fixture.run(bench + std::vector<std::string>{"--device", "emulated", "--no-graph"});
+  const ProgramResult emulated = fixture.run(bench + " --device emulated --no-graph");
   CHECK(emulated.code == 0);
   CHECK(contains(emulated.out, "captured  not timed: --no-graph"));
-  const ProgramResult bad = fixture.run(bench + std::vector<std::string>{"--batch-size", "0"});
+  const ProgramResult bad = fixture.run(bench + " --batch-size 0");
   CHECK(bad.code != 0);
 }
 
@@ -306,11 +252,9 @@ TEST_CASE("program: comparisons of networks, and their folders") {
   const Fixture fixture;
   const std::string a = fixture.path("a"), b = fixture.path("b");
   REQUIRE(fixture.run(fixture.train("a")).code == 0);
-  REQUIRE(fixture.run(fixture.train("b") + std::vector<std::string>{"--seed", "2"}).code == 0);
+  REQUIRE(fixture.run(fixture.train("b") + " --seed 2").code == 0);
 
-  const std::vector<std::string> cka = {
-      "cka",   a, b, "--data", fixture.set(), "--batch-size", "6", "--out", fixture.path("cka"),
-      "--json"};
+  const std::string cka = "cka @a @b DATA --batch-size 6 --out @cka --json";
   const auto similarity = json_of(fixture.run(cka));
   CHECK(similarity["images"] == 18);  // of 21: the last three make no batch
   CHECK(similarity["dropped_images"] == 3);
@@ -325,19 +269,14 @@ TEST_CASE("program: comparisons of networks, and their folders") {
   const ProgramResult again = fixture.run(cka);
   CHECK(contains(again.error, "done already"));
   CHECK(json_of(again) == similarity);
-  const ProgramResult other = fixture.run(
-      {"cka", b, a, "--data", fixture.set(), "--batch-size", "6", "--out", fixture.path("cka")});
+  const ProgramResult other = fixture.run("cka @b @a DATA --batch-size 6 --out @cka");
   CHECK(other.code == 1);
   CHECK(contains(other.error, "other settings"));
-  CHECK(fixture
-            .run({"cka", a, b, "--data", fixture.set(), "--batch-size", "3", "--out",
-                  fixture.path("small")})
-            .code == 2);
+  CHECK(fixture.run("cka @a @b DATA --batch-size 3 --out @small").code == 2);
 
-  const auto mistakes = json_of(fixture.run(
-      {"mistakes", a, b, "--data", fixture.set(), "--out", fixture.path("mistakes"), "--json"}));
+  const auto mistakes = json_of(fixture.run("mistakes @a @b DATA --out @mistakes --json"));
   const auto evaluate = [&](const std::string& run) {
-    return json_of(fixture.run({"eval", "--checkpoint", run, "--data", fixture.set(), "--json"}))
+    return json_of(fixture.run("eval --checkpoint " + run + " DATA --json"))
         .at("accuracy")
         .get<double>();
   };
@@ -370,8 +309,7 @@ TEST_CASE("program: comparisons of networks, and their folders") {
     CHECK(fs::exists(fixture.path("mistakes/") + sheet + ".png") == (count > 0));
   }
 
-  const auto ranks = json_of(
-      fixture.run({"spectrum", "one=" + a, b, "--out", fixture.path("spectrum"), "--json"}));
+  const auto ranks = json_of(fixture.run("spectrum one=@a @b --out @spectrum --json"));
   REQUIRE(ranks.size() == 12);  // all, conv1, three blocks, fc, of each
   CHECK(ranks[0]["network"] == "one");
   CHECK(ranks[0]["module"] == "all");
@@ -382,13 +320,12 @@ TEST_CASE("program: comparisons of networks, and their folders") {
   // The settings written beside the result run the same analysis.
   write_file_atomically(fixture.path("again.toml"),
                         read_file(fixture.path("spectrum/config.toml")));
-  const ProgramResult repeated = fixture.run({"--json", "--config", fixture.path("again.toml"),
-                                              "spectrum", "--out", fixture.path("spectrum")});
+  const ProgramResult repeated =
+      fixture.run("--json --config @again.toml spectrum --out @spectrum");
   CHECK(contains(repeated.error, "done already"));
   CHECK(json_of(repeated) == ranks);
 
-  const auto distance =
-      json_of(fixture.run({"distance", a, b, "--out", fixture.path("distance"), "--json"}));
+  const auto distance = json_of(fixture.run("distance @a @b --out @distance --json"));
   const CsvTable rows = CsvTable::read(fixture.path("distance/distance.csv"));
   REQUIRE(rows.row_count() == distance.size());
   CHECK(*rows.number(0, "relative") == distance[0]["relative"].get<double>());
@@ -401,8 +338,7 @@ TEST_CASE("program: settings of a file, which the command line overrules") {
                             fixture.set() +
                             "\"\nepochs = 7\nbatch-size = 20\nlr-milestones = [1, 2]\n"
                             "augment = true\n");
-  const ProgramResult result = fixture.run({"--config", fixture.path("settings.toml"), "train",
-                                            "--epochs", "1", "--out", fixture.path("run")});
+  const ProgramResult result = fixture.run("--config @settings.toml train --epochs 1 --out @run");
   CAPTURE(result.error);
   REQUIRE(result.code == 0);
   const auto config = nlohmann::json::parse(read_file(fixture.path("run/config.json")));
@@ -414,8 +350,7 @@ TEST_CASE("program: settings of a file, which the command line overrules") {
   CHECK(config["seed"] == "1");
 
   write_file_atomically(fixture.path("misspelt.toml"), "[train]\nbatchsize = 20\n");
-  const ProgramResult misspelt = fixture.run(
-      std::vector<std::string>{"--config", fixture.path("misspelt.toml")} + fixture.train("other"));
+  const ProgramResult misspelt = fixture.run("--config @misspelt.toml " + fixture.train("other"));
   CHECK(misspelt.code == 2);
   CHECK(contains(misspelt.error, "batchsize"));
 }
@@ -423,12 +358,9 @@ TEST_CASE("program: settings of a file, which the command line overrules") {
 TEST_CASE("program: the config.toml of a run repeats it") {
   const Fixture fixture;
   REQUIRE(
-      fixture
-          .run(fixture.train("run") + std::vector<std::string>{"--lr-milestones", "1,2", "--seed",
-                                                               "4", "--train-size", "50"})
-          .code == 0);
-  const ProgramResult result = fixture.run(
-      {"--config", fixture.path("run/config.toml"), "train", "--out", fixture.path("repeated")});
+      fixture.run(fixture.train("run") + " --lr-milestones 1,2 --seed 4 --train-size 50").code ==
+      0);
+  const ProgramResult result = fixture.run("--config @run/config.toml train --out @repeated");
   CAPTURE(result.error);
   REQUIRE(result.code == 0);
   check_same_run(fixture.path("run"), fixture.path("repeated"));
@@ -436,23 +368,12 @@ TEST_CASE("program: the config.toml of a run repeats it") {
         read_file(fixture.path("repeated/config.json")));
 
   // Of an analysis, too.
-  const std::vector<std::string> critical = {"criticality",
-                                             "--run",
-                                             fixture.path("run"),
-                                             "--data",
-                                             fixture.set(),
-                                             "--modules",
-                                             "conv1,fc",
-                                             "--distances",
-                                             "2",
-                                             "--noise-levels",
-                                             "2",
-                                             "--scalar-only",
-                                             "--out",
-                                             fixture.path("critical")};
+  const std::string critical =
+      "criticality --run @run DATA --modules conv1,fc --distances 2 --noise-levels 2 --scalar-only "
+      "--out @critical";
   REQUIRE(fixture.run(critical).code == 0);
-  const ProgramResult repeated = fixture.run({"--config", fixture.path("critical/config.toml"),
-                                              "criticality", "--out", fixture.path("critical2")});
+  const ProgramResult repeated =
+      fixture.run("--config @critical/config.toml criticality --out @critical2");
   CAPTURE(repeated.error);
   REQUIRE(repeated.code == 0);
   for (const char* name : {"config.json", "criticality.csv", "result.json"}) {
@@ -466,7 +387,7 @@ TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
   REQUIRE(fixture.run(fixture.train("whole", "40")).code == 0);
   for (const int signal : {SIGTERM, SIGINT}) {
     const std::string out = concat("run-", signal);
-    const Program program(fixture.folder.path, fixture.train(out, "40"));
+    const Program program(fixture.folder.path, fixture.arguments(fixture.train(out, "40")));
     for (int wait = 0; wait < 2000 && !fs::exists(fixture.path(out) + "/metrics.csv"); ++wait) {
       sleep_milliseconds(5);
     }
@@ -479,7 +400,7 @@ TEST_CASE("program: a signal ends it with code 75, and --resume goes on") {
     const ProgramResult refused = fixture.run(fixture.train(out, "40"));
     CHECK(refused.code == 1);
     CHECK(contains(refused.error, "--resume"));
-    CHECK(fixture.run(fixture.train(out, "40") + std::vector<std::string>{"--resume"}).code == 0);
+    CHECK(fixture.run(fixture.train(out, "40") + " --resume").code == 0);
     check_same_run(fixture.path("whole"), fixture.path(out));
   }
 }
@@ -516,9 +437,7 @@ TEST_CASE("program: paper does not mix precisions") {
 TEST_CASE("program: a run on the emulated device measures what the CPU does") {
   const Fixture fixture;
   for (const std::string device : {"cpu", "emulated"}) {
-    auto arguments = fixture.train(device, "1");
-    arguments.insert(arguments.end(), {"--device", device});
-    const ProgramResult result = fixture.run(arguments);
+    const ProgramResult result = fixture.run(fixture.train(device, "1") + " --device " + device);
     CHECK(result.code == 0);
     CHECK(contains(result.error, "device: " + device));
     const auto environment =
@@ -540,13 +459,12 @@ TEST_CASE("program: a run on the emulated device measures what the CPU does") {
 
 TEST_CASE("program: a run in bf16 on the emulated device, and in no other precision by chance") {
   const Fixture fixture;
-  const std::vector<std::string> in_bf16 = {"--device", "emulated", "--precision", "bf16"};
+  const std::string in_bf16 = " --device emulated --precision bf16";
   const auto train = fixture.train("half", "1");
   const ProgramResult half = fixture.run(train + in_bf16);
   CAPTURE(half.error);
   REQUIRE(half.code == 0);
-  REQUIRE(fixture.run(fixture.train("single", "1") + std::vector<std::string>{"--device", "cpu"})
-              .code == 0);
+  REQUIRE(fixture.run(fixture.train("single", "1") + " --device cpu").code == 0);
   for (const auto& [run, precision] : {std::pair("half", "bf16"), std::pair("single", "fp32")}) {
     const auto config =
         nlohmann::json::parse(read_file(fixture.path(std::string(run) + "/config.json")));
@@ -565,10 +483,7 @@ TEST_CASE("program: a run in bf16 on the emulated device, and in no other precis
     }
   }
   // Evaluated in bf16, the checkpoint has the loss that training measured.
-  const ProgramResult evaluated =
-      fixture.run(std::vector<std::string>{"eval", "--checkpoint", fixture.path("half"), "--data",
-                                           fixture.set(), "--json"} +
-                  in_bf16);
+  const ProgramResult evaluated = fixture.run("eval --checkpoint @half DATA --json" + in_bf16);
   CAPTURE(evaluated.error);
   REQUIRE(evaluated.code == 0);
   CHECK(nlohmann::json::parse(evaluated.out).value("loss", 0.0) ==
@@ -577,13 +492,12 @@ TEST_CASE("program: a run in bf16 on the emulated device, and in no other precis
   for (const bool unfinished : {false, true}) {
     if (unfinished) fs::remove(fixture.path("half/DONE"));
     const auto before = folder_bytes(fixture.path("half"));
-    const ProgramResult refused =
-        fixture.run(train + std::vector<std::string>{"--resume", "--device", "emulated"});
+    const ProgramResult refused = fixture.run(train + " --resume --device emulated");
     CHECK(refused.code == 1);
     CHECK(contains(refused.error, "holds a run in bf16, not in fp32"));
     CHECK(contains(refused.error, "--precision bf16"));
     CHECK(folder_bytes(fixture.path("half")) == before);
-    CHECK(fixture.run(train + in_bf16 + std::vector<std::string>{"--resume"}).code == 0);
+    CHECK(fixture.run(train + in_bf16 + " --resume").code == 0);
   }
 }
 
@@ -596,30 +510,26 @@ TEST_CASE("program: a precision that the device does not compute in is one clear
        {Case{"cpu", "bf16", "--precision bf16: the CPU computes in fp32"},
         Case{"cpu", "tf32", "the device cpu has no tensor cores"},
         Case{"emulated", "tf32", "the device emulated has no tensor cores"}}) {
-    const ProgramResult result =
-        fixture.run(fixture.train("run", "1") +
-                    std::vector<std::string>{"--device", device, "--precision", precision});
+    const ProgramResult result = fixture.run(fixture.train("run", "1") + " --device " + device +
+                                             " --precision " + precision);
     CHECK(result.code == 1);
     CHECK(contains(result.error, says));
     CHECK(contains(result.error, "Use --precision fp32"));
     CHECK(std::count(result.error.begin(), result.error.end(), '\n') == 1);
     CHECK(!fs::exists(fixture.path("run")));
   }
-  CHECK(fixture.run(fixture.train("run", "1") + std::vector<std::string>{"--precision", "fp16"})
-            .code == 2);
+  CHECK(fixture.run(fixture.train("run", "1") + " --precision fp16").code == 2);
 }
 
 #ifndef BASIN_CUDA
 TEST_CASE("program: a device that there is not is one clear line") {
   const Fixture fixture;
-  const ProgramResult none = fixture.run(
-      {"eval", "--checkpoint", fixture.path("x"), "--data", fixture.set(), "--device", "cuda"});
+  const ProgramResult none = fixture.run("eval --checkpoint @x DATA --device cuda");
   CHECK(none.code == 1);
   CHECK(contains(none.error, "built without CUDA"));
   CHECK(contains(none.error, "--device cpu"));
   CHECK(std::count(none.error.begin(), none.error.end(), '\n') == 1);
-  const ProgramResult unknown = fixture.run(
-      {"eval", "--checkpoint", fixture.path("x"), "--data", fixture.set(), "--device", "gpu"});
+  const ProgramResult unknown = fixture.run("eval --checkpoint @x DATA --device gpu");
   CHECK(unknown.code == 2);
   CHECK(contains(unknown.error, "emulated"));
 }

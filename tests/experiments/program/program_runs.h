@@ -9,6 +9,8 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -62,6 +64,12 @@ class Program {
 inline ProgramResult run_program(const std::filesystem::path& folder,
                                  const std::vector<std::string>& arguments) {
   return Program(folder, arguments).wait();
+}
+
+// The words between blanks.
+inline std::vector<std::string> words_of(const std::string& line) {
+  std::istringstream stream(line);
+  return {std::istream_iterator<std::string>(stream), {}};
 }
 
 inline void sleep_milliseconds(int64_t time) {
