@@ -40,22 +40,26 @@ Tensor conv2d(Tape& tape, const Tensor& x, const Tensor& weight, int64_t stride,
   BASIN_CHECK(bias || (!residual && !relu), "conv2d: a residual or a ReLU without a bias");
   return dispatch(x.dtype(), [&]<class T>() {
     Tensor y = tape.empty(ys, x.dtype());
-    run_with_workspace(Conv2dForward<T>{shape, x.data<T>(), weight.data<T>(), y.data<T>(), nullptr,
-                                        bias.data_or_null<T>(), residual.data_or_null<T>(), relu},
+    run_with_workspace(Conv2dForward<T>{.shape = shape,
+                                        .x = x.data<T>(),
+                                        .w = weight.data<T>(),
+                                        .y = y.data<T>(),
+                                        .bias = bias.data_or_null<T>(),
+                                        .residual = residual.data_or_null<T>(),
+                                        .relu = relu},
                        tape);
     return tape.record(y, {x, weight}, [&tape, shape, x, weight](const Tensor& dy) {
-      const GradientTarget dw = tape.gradient_target(weight);
-      if (dw.tensor) {
+      if (const auto dw = tape.gradient<ParameterType<T>>(weight); dw.to) {
         run_with_workspace(
-            Conv2dBackwardWeights<T>{shape, x.data<T>(), dy.data<T>(), dw.data<ParameterType<T>>(),
-                                     dw.accumulate, nullptr},
+            Conv2dBackwardWeights<T>{
+                .shape = shape, .x = x.data<T>(), .dy = dy.data<T>(), .dw = dw},
             tape);
       }
-      const GradientTarget dx = tape.gradient_target(x);
-      if (dx.tensor) {
-        run_with_workspace(Conv2dBackwardData<T>{shape, dy.data<T>(), weight.data<T>(),
-                                                 dx.data<T>(), dx.accumulate, nullptr},
-                           tape);
+      if (const auto dx = tape.gradient<T>(x); dx.to) {
+        run_with_workspace(
+            Conv2dBackwardData<T>{
+                .shape = shape, .dy = dy.data<T>(), .w = weight.data<T>(), .dx = dx},
+            tape);
       }
     });
   });

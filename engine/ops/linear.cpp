@@ -16,7 +16,13 @@ Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& b
   return dispatch(x.dtype(), [&]<class T>() {
     using P = ParameterType<T>;
     Tensor y = tape.empty({rows, out}, parameter_dtype(x.dtype()));
-    run(Gemm<T, P>{false, true, rows, out, in, x.data<T>(), weight.data<T>(), y.data<P>(), false},
+    run(Gemm<T, P>{.transpose_b = true,
+                   .m = rows,
+                   .n = out,
+                   .k = in,
+                   .a = x.data<T>(),
+                   .b = weight.data<T>(),
+                   .c = y.data<P>()},
         tape.stream());
     run(AddBias<P>{.x = y.data<P>(),
                    .bias = bias.data<P>(),
@@ -28,17 +34,28 @@ Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& b
         y, {x, weight, bias}, [&tape, x, weight, bias, rows, in, out](const Tensor& dy) {
           Stream& stream = tape.stream();
           const Tensor dy_as_x = convert(tape, dy, x.dtype());
-          if (const GradientTarget dw = tape.gradient_target(weight); dw.tensor) {
-            run(Gemm<T, P>{true, false, out, in, rows, dy_as_x.data<T>(), x.data<T>(), dw.data<P>(),
-                           dw.accumulate},
+          if (const auto dw = tape.gradient<P>(weight); dw.to) {
+            run(Gemm<T, P>{.transpose_a = true,
+                           .m = out,
+                           .n = in,
+                           .k = rows,
+                           .a = dy_as_x.data<T>(),
+                           .b = x.data<T>(),
+                           .c = dw.to,
+                           .accumulate = dw.accumulate},
                 stream);
           }
           if (const Gradient<P> db = tape.gradient<P>(bias); db.to) {
             run(ColumnSum<P>{.x = dy.data<P>(), .y = db, .rows = rows, .columns = out}, stream);
           }
-          if (const GradientTarget dx = tape.gradient_target(x); dx.tensor) {
-            run(Gemm<T>{false, false, rows, in, out, dy_as_x.data<T>(), weight.data<T>(),
-                        dx.data<T>(), dx.accumulate},
+          if (const auto dx = tape.gradient<T>(x); dx.to) {
+            run(Gemm<T>{.m = rows,
+                        .n = in,
+                        .k = out,
+                        .a = dy_as_x.data<T>(),
+                        .b = weight.data<T>(),
+                        .c = dx.to,
+                        .accumulate = dx.accumulate},
                 stream);
           }
         });

@@ -23,81 +23,62 @@ struct Conv2dShape {
     return out_channels * kernel_height * kernel_width * in_channels;
   }
   constexpr int64_t y_size() const { return batch * out_height() * out_width() * out_channels; }
-  double flops() const {  // the arithmetic of the definition, multiply and add counted apart
-    return 2.0 * static_cast<double>(y_size()) *
-           static_cast<double>(kernel_height * kernel_width * in_channels);
+  double flops() const {  // of the definition: a multiplication and an addition are two
+    return count(2, y_size(), kernel_height, kernel_width, in_channels);
   }
 };
 
-// y = conv(x, w), or, with a bias, y = [relu](conv(x, w) + bias [+ residual]) in one pass:
-// evaluation
+// y = conv(x, w), or, with a bias, y = [relu](conv(x, w) + bias [+ residual]) in one pass, for
+// evaluation.
 template <class T>
 struct Conv2dForward {
   static constexpr const char* kName = "conv2d_forward";
   Conv2dShape shape;
-  const T *x, *w;
-  T* y;
+  const T *x = nullptr, *w = nullptr;
+  T* y = nullptr;
   // At least workspace_bytes(), 64-byte aligned; contents do not matter. The size grows with
   // threads(): ask after set_threads().
-  void* workspace;
-  const T* bias = nullptr;      // [out_channels]; null: nothing follows
+  void* workspace = nullptr;
+  const T* bias = nullptr;      // [out_channels]; null: no epilogue
   const T* residual = nullptr;  // of the shape of y; null: none
   bool relu = false;
   int64_t workspace_bytes() const;
   double flops() const { return shape.flops(); }
   double bytes() const {
-    return static_cast<double>(sizeof(T)) *
-           static_cast<double>(shape.x_size() + shape.w_size() +
-                               (residual ? 2 : 1) * shape.y_size());
+    return count(sizeof(T), shape.x_size() + shape.w_size() + (residual ? 2 : 1) * shape.y_size());
   }
 };
 
-// dx (+)= gradient for x
+// The gradient for x.
 template <class T>
 struct Conv2dBackwardData {
   static constexpr const char* kName = "conv2d_backward_data";
   Conv2dShape shape;
-  const T *dy, *w;
-  T* dx;
-  bool accumulate;  // add to dx instead of writing it
-  void* workspace;
+  const T *dy = nullptr, *w = nullptr;
+  Gradient<T> dx = {};
+  void* workspace = nullptr;
   int64_t workspace_bytes() const;
   double flops() const { return shape.flops(); }
   double bytes() const {
-    return static_cast<double>(sizeof(T)) *
-           static_cast<double>((accumulate ? 2 : 1) * shape.x_size() + shape.w_size() +
-                               shape.y_size());
+    return count(sizeof(T),
+                 (dx.accumulate ? 2 : 1) * shape.x_size() + shape.w_size() + shape.y_size());
   }
 };
 
-// dw (+)= gradient for w
+// The gradient for w.
 template <class T>
 struct Conv2dBackwardWeights {
   static constexpr const char* kName = "conv2d_backward_weights";
   Conv2dShape shape;
-  const T *x, *dy;
-  ParameterType<T>* dw;
-  bool accumulate;
-  void* workspace;
+  const T *x = nullptr, *dy = nullptr;
+  Gradient<ParameterType<T>> dw = {};
+  void* workspace = nullptr;
   int64_t workspace_bytes() const;
   double flops() const { return shape.flops(); }
   double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(shape.x_size() + shape.y_size()) +
-           static_cast<double>(sizeof(ParameterType<T>)) *
-               static_cast<double>((accumulate ? 2 : 1) * shape.w_size());
+    return count(sizeof(T), shape.x_size() + shape.y_size()) +
+           count(sizeof(ParameterType<T>), dw.accumulate ? 2 : 1, shape.w_size());
   }
 };
-
-namespace cpu {
-
-// The definition, as nested loops that sum in double: the oracle of the tests, and what runs in
-// double.
-template <class T>
-void conv2d_forward_naive(const Conv2dForward<T>&);
-template <class T>
-void conv2d_backward_data_naive(const Conv2dBackwardData<T>&);
-template <class T>
-void conv2d_backward_weights_naive(const Conv2dBackwardWeights<T>&);
-}  // namespace cpu
 
 }  // namespace basin

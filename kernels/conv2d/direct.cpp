@@ -28,7 +28,7 @@ struct Axis {
 };
 
 // A convolution read as runs: forward over x, or backward-data over dy.
-struct Plan {
+struct Layout {
   bool forward;
   int64_t batch, height, width, channels;        // source
   int64_t out_height, out_width, out_channels;   // output
@@ -57,63 +57,65 @@ struct Plan {
 };
 
 // With `whole_vectors`, reads may go up to a panel beyond the last value of a run.
-void finish(Plan& plan, bool whole_vectors) {
-  plan.top = plan.left = INT64_MAX;
-  plan.reach_y = plan.reach_x = INT64_MIN;
+void finish(Layout& layout, bool whole_vectors) {
+  layout.top = layout.left = INT64_MAX;
+  layout.reach_y = layout.reach_x = INT64_MIN;
   int64_t end_y = 0, end_x = 0;
-  for (int64_t phase = 0; phase < plan.phases; ++phase) {
-    const Axis y = plan.axis_y(phase), x = plan.axis_x(phase);
+  for (int64_t phase = 0; phase < layout.phases; ++phase) {
+    const Axis y = layout.axis_y(phase), x = layout.axis_x(phase);
     if (y.taps > 0 && y.count > 0) {
-      plan.top = std::min(plan.top, y.shift);
-      plan.reach_y = std::max(plan.reach_y, y.shift + y.taps);
-      end_y = std::max(end_y, (y.count - 1) * plan.source_step + y.shift + y.taps);
+      layout.top = std::min(layout.top, y.shift);
+      layout.reach_y = std::max(layout.reach_y, y.shift + y.taps);
+      end_y = std::max(end_y, (y.count - 1) * layout.source_step + y.shift + y.taps);
     }
     if (x.taps > 0 && x.count > 0) {
-      plan.left = std::min(plan.left, x.shift);
-      plan.reach_x = std::max(plan.reach_x, x.shift + x.taps);
-      end_x = std::max(end_x, (x.count - 1) * plan.source_step + x.shift + x.taps);
+      layout.left = std::min(layout.left, x.shift);
+      layout.reach_x = std::max(layout.reach_x, x.shift + x.taps);
+      end_x = std::max(end_x, (x.count - 1) * layout.source_step + x.shift + x.taps);
     }
   }
-  plan.copy = plan.top < 0 || plan.left < 0 || end_y > plan.height || end_x > plan.width ||
-              (whole_vectors &&
-               (plan.channels % kVectorWidth != 0 || plan.kernel_height * plan.kernel_width > 1));
-  if (!plan.copy && plan.kernel_height * plan.kernel_width == 1 && plan.phases == 1 &&
-      plan.source_step == 1 && plan.padding == 0) {  // a matrix product: all pixels are one column
-    plan.height = plan.out_height = plan.batch * plan.height * plan.width;
-    plan.batch = plan.width = plan.out_width = 1;
+  layout.copy =
+      layout.top < 0 || layout.left < 0 || end_y > layout.height || end_x > layout.width ||
+      (whole_vectors &&
+       (layout.channels % kVectorWidth != 0 || layout.kernel_height * layout.kernel_width > 1));
+  if (!layout.copy && layout.kernel_height * layout.kernel_width == 1 && layout.phases == 1 &&
+      layout.source_step == 1 &&
+      layout.padding == 0) {  // a matrix product: all pixels are one column
+    layout.height = layout.out_height = layout.batch * layout.height * layout.width;
+    layout.batch = layout.width = layout.out_width = 1;
   }
-  const int64_t rows = plan.axis_y(0).count, columns = plan.axis_x(0).count;
-  const int64_t pixels = std::clamp<int64_t>(plan.batch * rows * columns / 8, 48, kUnitPixels);
-  plan.unit_images = std::clamp<int64_t>(pixels / (rows * columns), 1, plan.batch);
-  plan.unit_rows = std::clamp<int64_t>(pixels / columns, 1, rows);
-  plan.bands = (rows + plan.unit_rows - 1) / plan.unit_rows;
-  plan.units = (plan.batch + plan.unit_images - 1) / plan.unit_images * plan.bands;
+  const int64_t rows = layout.axis_y(0).count, columns = layout.axis_x(0).count;
+  const int64_t pixels = std::clamp<int64_t>(layout.batch * rows * columns / 8, 48, kUnitPixels);
+  layout.unit_images = std::clamp<int64_t>(pixels / (rows * columns), 1, layout.batch);
+  layout.unit_rows = std::clamp<int64_t>(pixels / columns, 1, rows);
+  layout.bands = (rows + layout.unit_rows - 1) / layout.unit_rows;
+  layout.units = (layout.batch + layout.unit_images - 1) / layout.unit_images * layout.bands;
 }
 
-Plan forward_plan(const Conv2dShape& s, bool whole_vectors) {
-  Plan plan{};
-  plan.batch = s.batch, plan.height = s.height, plan.width = s.width;
-  plan.channels = s.in_channels;
-  plan.out_height = s.out_height(), plan.out_width = s.out_width();
-  plan.out_channels = s.out_channels;
-  plan.kernel_height = s.kernel_height, plan.kernel_width = s.kernel_width;
-  plan.padding = s.padding;
-  plan.phases = 1, plan.source_step = s.stride, plan.forward = true;
-  finish(plan, whole_vectors);
-  return plan;
+Layout forward_layout(const Conv2dShape& s, bool whole_vectors) {
+  Layout layout{};
+  layout.batch = s.batch, layout.height = s.height, layout.width = s.width;
+  layout.channels = s.in_channels;
+  layout.out_height = s.out_height(), layout.out_width = s.out_width();
+  layout.out_channels = s.out_channels;
+  layout.kernel_height = s.kernel_height, layout.kernel_width = s.kernel_width;
+  layout.padding = s.padding;
+  layout.phases = 1, layout.source_step = s.stride, layout.forward = true;
+  finish(layout, whole_vectors);
+  return layout;
 }
 
-Plan backward_plan(const Conv2dShape& s) {
-  Plan plan{};
-  plan.batch = s.batch, plan.height = s.out_height(), plan.width = s.out_width();
-  plan.channels = s.out_channels;
-  plan.out_height = s.height, plan.out_width = s.width;
-  plan.out_channels = s.in_channels;
-  plan.kernel_height = s.kernel_height, plan.kernel_width = s.kernel_width;
-  plan.padding = s.padding;
-  plan.phases = s.stride, plan.source_step = 1, plan.forward = false;
-  finish(plan, false);
-  return plan;
+Layout backward_layout(const Conv2dShape& s) {
+  Layout layout{};
+  layout.batch = s.batch, layout.height = s.out_height(), layout.width = s.out_width();
+  layout.channels = s.out_channels;
+  layout.out_height = s.height, layout.out_width = s.width;
+  layout.out_channels = s.in_channels;
+  layout.kernel_height = s.kernel_height, layout.kernel_width = s.kernel_width;
+  layout.padding = s.padding;
+  layout.phases = s.stride, layout.source_step = 1, layout.forward = false;
+  finish(layout, false);
+  return layout;
 }
 
 // Where one unit of work reads: source pixel (y, x) of image i of the unit is at
@@ -124,48 +126,48 @@ struct Unit {
   int64_t first_image, images, first_row, end_row;
 };
 
-Unit unit_at(const Plan& plan, int64_t index, const float* source, const float* band) {
+Unit unit_at(const Layout& layout, int64_t index, const float* source, const float* band) {
   Unit unit;
-  unit.first_image = index / plan.bands * plan.unit_images;
-  unit.images = std::min(plan.unit_images, plan.batch - unit.first_image);
-  unit.first_row = index % plan.bands * plan.unit_rows;
-  unit.end_row = unit.first_row + plan.unit_rows;
-  source += unit.first_image * plan.height * plan.width * plan.channels;
-  if (!plan.copy) {
+  unit.first_image = index / layout.bands * layout.unit_images;
+  unit.images = std::min(layout.unit_images, layout.batch - unit.first_image);
+  unit.first_row = index % layout.bands * layout.unit_rows;
+  unit.end_row = unit.first_row + layout.unit_rows;
+  source += unit.first_image * layout.height * layout.width * layout.channels;
+  if (!layout.copy) {
     unit.base = source;
-    unit.row_pitch = plan.width * plan.channels;
-    unit.image_pitch = plan.height * unit.row_pitch;
+    unit.row_pitch = layout.width * layout.channels;
+    unit.image_pitch = layout.height * unit.row_pitch;
     unit.top = unit.left = 0;
     return unit;
   }
   unit.base = band;
-  unit.row_pitch = plan.band_width() * plan.channels;
-  unit.image_pitch = plan.band_height() * unit.row_pitch;
-  unit.top = unit.first_row * plan.source_step + plan.top;
-  unit.left = plan.left;
+  unit.row_pitch = layout.band_width() * layout.channels;
+  unit.image_pitch = layout.band_height() * unit.row_pitch;
+  unit.top = unit.first_row * layout.source_step + layout.top;
+  unit.left = layout.left;
   return unit;
 }
 
 // Makes the band that the unit reads, where it reads one.
-void make_band(const Plan& plan, const Unit& unit, const float* source, float* band) {
-  if (!plan.copy) return;
-  source += unit.first_image * plan.height * plan.width * plan.channels;
-  const int64_t before = std::clamp<int64_t>(-plan.left, 0, plan.band_width());
-  const int64_t skipped = std::max<int64_t>(0, plan.left);
-  const int64_t used = std::clamp<int64_t>(plan.width - skipped, 0, plan.band_width() - before);
+void make_band(const Layout& layout, const Unit& unit, const float* source, float* band) {
+  if (!layout.copy) return;
+  source += unit.first_image * layout.height * layout.width * layout.channels;
+  const int64_t before = std::clamp<int64_t>(-layout.left, 0, layout.band_width());
+  const int64_t skipped = std::max<int64_t>(0, layout.left);
+  const int64_t used = std::clamp<int64_t>(layout.width - skipped, 0, layout.band_width() - before);
   for (int64_t image = 0; image < unit.images; ++image) {
-    for (int64_t row = 0; row < plan.band_height(); ++row) {
+    for (int64_t row = 0; row < layout.band_height(); ++row) {
       float* to = band + image * unit.image_pitch + row * unit.row_pitch;
       const int64_t y = unit.top + row;
-      if (y < 0 || y >= plan.height) {
+      if (y < 0 || y >= layout.height) {
         std::fill_n(to, unit.row_pitch, 0.0f);
         continue;
       }
-      std::fill_n(to, before * plan.channels, 0.0f);
-      std::memcpy(to + before * plan.channels,
-                  source + ((image * plan.height + y) * plan.width + skipped) * plan.channels,
-                  used * plan.channels * sizeof(float));
-      std::fill(to + (before + used) * plan.channels, to + unit.row_pitch, 0.0f);
+      std::fill_n(to, before * layout.channels, 0.0f);
+      std::memcpy(to + before * layout.channels,
+                  source + ((image * layout.height + y) * layout.width + skipped) * layout.channels,
+                  used * layout.channels * sizeof(float));
+      std::fill(to + (before + used) * layout.channels, to + unit.row_pitch, 0.0f);
     }
   }
 }
@@ -173,7 +175,7 @@ void make_band(const Plan& plan, const Unit& unit, const float* source, float* b
 // Calls body(count, sources, positions) for pieces of the output positions of a phase in a unit:
 // for each position its first source value and its pixel index in the output.
 template <class Body>
-void for_pieces(const Plan& plan, const Unit& unit, const Axis& y, const Axis& x,
+void for_pieces(const Layout& layout, const Unit& unit, const Axis& y, const Axis& x,
                 const Body& body) {
   const float* sources[kPieceRows];
   int64_t positions[kPieceRows];
@@ -182,15 +184,15 @@ void for_pieces(const Plan& plan, const Unit& unit, const Axis& y, const Axis& x
   for (int64_t image = 0; image < unit.images; ++image) {
     for (int64_t row = unit.first_row; row < end_row; ++row) {
       const float* source = unit.base + image * unit.image_pitch +
-                            (row * plan.source_step + y.shift - unit.top) * unit.row_pitch +
-                            (x.shift - unit.left) * plan.channels;
+                            (row * layout.source_step + y.shift - unit.top) * unit.row_pitch +
+                            (x.shift - unit.left) * layout.channels;
       const int64_t position =
-          ((unit.first_image + image) * plan.out_height + y.first + row * plan.phases) *
-              plan.out_width +
+          ((unit.first_image + image) * layout.out_height + y.first + row * layout.phases) *
+              layout.out_width +
           x.first;
       for (int64_t column = 0; column < x.count; ++column) {
-        sources[count] = source + column * plan.source_step * plan.channels;
-        positions[count] = position + column * plan.phases;
+        sources[count] = source + column * layout.source_step * layout.channels;
+        positions[count] = position + column * layout.phases;
         if (++count == kPieceRows) {
           body(count, sources, positions);
           count = 0;
@@ -202,11 +204,11 @@ void for_pieces(const Plan& plan, const Unit& unit, const Axis& y, const Axis& x
 }
 
 // Depth of the packed weights before phase (py, px), and, for the last phase + 1, of all.
-int64_t packed_depth_before(const Plan& plan, int64_t py, int64_t px) {
+int64_t packed_depth_before(const Layout& layout, int64_t py, int64_t px) {
   int64_t depth = 0;
-  for (int64_t phase = 0; phase < py * plan.phases + px; ++phase) {
-    depth += plan.axis_y(phase / plan.phases).taps * plan.axis_x(phase % plan.phases).taps *
-             plan.channels;
+  for (int64_t phase = 0; phase < py * layout.phases + px; ++phase) {
+    depth += layout.axis_y(phase / layout.phases).taps * layout.axis_x(phase % layout.phases).taps *
+             layout.channels;
   }
   return depth;
 }
@@ -237,28 +239,28 @@ void finish_pixels(const Conv2dForward<float>& call, int64_t count, const int64_
 // packed + packed_depth_before() * packed_columns(out_channels). `finish(count, positions)` is told
 // of pixels that are done, while they are in the cache.
 template <class Finish>
-void convolve(const Plan& plan, const float* source, const float* packed, float* out,
+void convolve(const Layout& layout, const float* source, const float* packed, float* out,
               bool accumulate, float* bands, const Finish& finish) {
-  parallel_slots(plan.units, [&](int64_t slot, int64_t index) {
-    float* band = bands + slot * plan.band_floats();
-    const Unit unit = unit_at(plan, index, source, band);
-    make_band(plan, unit, source, band);
-    for (int64_t py = 0; py < plan.phases; ++py) {
-      for (int64_t px = 0; px < plan.phases; ++px) {
-        const Axis y = plan.axis_y(py), x = plan.axis_x(px);
-        const int64_t run = x.taps * plan.channels, depth = y.taps * run;
+  parallel_slots(layout.units, [&](int64_t slot, int64_t index) {
+    float* band = bands + slot * layout.band_floats();
+    const Unit unit = unit_at(layout, index, source, band);
+    make_band(layout, unit, source, band);
+    for (int64_t py = 0; py < layout.phases; ++py) {
+      for (int64_t px = 0; px < layout.phases; ++px) {
+        const Axis y = layout.axis_y(py), x = layout.axis_x(px);
+        const int64_t run = x.taps * layout.channels, depth = y.taps * run;
         const float* weights =
-            packed + packed_depth_before(plan, py, px) * packed_columns(plan.out_channels);
-        for_pieces(plan, unit, y, x,
+            packed + packed_depth_before(layout, py, px) * packed_columns(layout.out_channels);
+        for_pieces(layout, unit, y, x,
                    [&](int64_t count, const float* const* sources, const int64_t* positions) {
                      float* to[kPieceRows];
                      for (int64_t i = 0; i < count; ++i) {
-                       to[i] = out + positions[i] * plan.out_channels;
+                       to[i] = out + positions[i] * layout.out_channels;
                      }
                      if (depth == 0) {
                        if (accumulate) return;
                        for (int64_t i = 0; i < count; ++i) {
-                         std::fill_n(to[i], plan.out_channels, 0.0f);
+                         std::fill_n(to[i], layout.out_channels, 0.0f);
                        }
                      } else if (run <= kDepthBlock) {
                        const int64_t together = kDepthBlock / run;
@@ -266,7 +268,7 @@ void convolve(const Plan& plan, const float* source, const float* packed, float*
                          const LeftRows a{sources, r * unit.row_pitch, run,
                                           std::min(together, y.taps - r), unit.row_pitch};
                          multiply_panels<false>(count, a, weights, depth, r * run,
-                                                plan.out_channels, to, accumulate || r > 0);
+                                                layout.out_channels, to, accumulate || r > 0);
                        }
                      } else {
                        const int64_t blocks = (run + kDepthBlock - 1) / kDepthBlock;
@@ -276,7 +278,7 @@ void convolve(const Plan& plan, const float* source, const float* packed, float*
                            const LeftRows a{sources, r * unit.row_pitch + k,
                                             std::min(block, run - k), 1, 0};
                            multiply_panels<false>(count, a, weights, depth, r * run + k,
-                                                  plan.out_channels, to,
+                                                  layout.out_channels, to,
                                                   accumulate || r > 0 || k > 0);
                          }
                        }
@@ -291,10 +293,10 @@ void convolve(const Plan& plan, const float* source, const float* packed, float*
 struct ConvolveBuffers {
   float *packed, *bands;
 };
-ConvolveBuffers convolve_buffers(const Plan& plan, WorkspaceCutter& cut) {
-  float* packed =
-      cut.floats(packed_depth_before(plan, plan.phases, 0) * packed_columns(plan.out_channels));
-  return {packed, cut.floats(threads() * plan.band_floats())};
+ConvolveBuffers convolve_buffers(const Layout& layout, WorkspaceCutter& cut) {
+  float* packed = cut.floats(packed_depth_before(layout, layout.phases, 0) *
+                             packed_columns(layout.out_channels));
+  return {packed, cut.floats(threads() * layout.band_floats())};
 }
 
 // The gradient for the weights: blocks of up to kRowBlock out channels times kColumnBlock columns
@@ -302,8 +304,8 @@ ConvolveBuffers convolve_buffers(const Plan& plan, WorkspaceCutter& cut) {
 constexpr int64_t kRowBlock = 264, kColumnBlock = 256;
 static_assert(kRowBlock % kBlockRows == 0 && kColumnBlock % kPanelWidth == 0);
 
-struct WeightsPlan {
-  Plan plan;
+struct WeightsLayout {
+  Layout layout;
   int64_t rows, columns, row_blocks, column_blocks, parts;
   int64_t row_block;  // out channels in a block
   // Bands are made by the thread that reads them, or, where several blocks read the same,
@@ -315,9 +317,9 @@ struct WeightsPlan {
 constexpr int64_t kPackedA = kPieceRows * kRowBlock;
 constexpr int64_t kPackedB = kPieceRows * kColumnBlock + kPanelWidth;
 
-WeightsPlan weights_plan(const Conv2dShape& s, WorkspaceCutter& cut) {
-  WeightsPlan w;
-  w.plan = forward_plan(s, true);
+WeightsLayout weights_layout(const Conv2dShape& s, WorkspaceCutter& cut) {
+  WeightsLayout w;
+  w.layout = forward_layout(s, true);
   w.rows = s.out_channels;
   w.columns = s.kernel_height * s.kernel_width * s.in_channels;
   w.row_blocks = (w.rows + kRowBlock - 1) / kRowBlock;
@@ -325,10 +327,10 @@ WeightsPlan weights_plan(const Conv2dShape& s, WorkspaceCutter& cut) {
       ((w.rows + w.row_blocks - 1) / w.row_blocks + kBlockRows - 1) / kBlockRows * kBlockRows;
   w.column_blocks = (w.columns + kColumnBlock - 1) / kColumnBlock;
   const int64_t blocks = w.row_blocks * w.column_blocks;
-  w.parts = std::min((16 + blocks - 1) / blocks, w.plan.units);
+  w.parts = std::min((16 + blocks - 1) / blocks, w.layout.units);
   w.partial = cut.floats(w.parts > 1 ? w.parts * w.rows * w.columns : 0);
-  w.all_bands = w.plan.copy && blocks > 1;
-  w.bands = cut.floats((w.all_bands ? w.plan.units : threads()) * w.plan.band_floats());
+  w.all_bands = w.layout.copy && blocks > 1;
+  w.bands = cut.floats((w.all_bands ? w.layout.units : threads()) * w.layout.band_floats());
   w.packed_a = cut.floats(threads() * kPackedA);
   w.packed_b = cut.floats(threads() * kPackedB);
   return w;
@@ -337,10 +339,10 @@ WeightsPlan weights_plan(const Conv2dShape& s, WorkspaceCutter& cut) {
 // Packs columns [first, first + columns) of im2col of `count` pixels, a few pixels at a time, so
 // that memory is read nearly in order. Copies whole vectors: what reaches beyond a run is
 // overwritten by the next run, or is a column nobody uses.
-void pack_im2col(const Plan& plan, const Unit& unit, int64_t count, const float* const* sources,
+void pack_im2col(const Layout& layout, const Unit& unit, int64_t count, const float* const* sources,
                  int64_t first, int64_t columns, float* packed) {
   constexpr int64_t kTogether = 8;
-  const int64_t run = plan.kernel_width * plan.channels;
+  const int64_t run = layout.kernel_width * layout.channels;
   for (int64_t begin = 0; begin < count; begin += kTogether) {
     const int64_t end = std::min(count, begin + kTogether);
     for (int64_t j0 = 0; j0 < columns; j0 += kPanelWidth) {
@@ -379,49 +381,49 @@ void pack_im2col(const Plan& plan, const Unit& unit, int64_t count, const float*
 
 int64_t direct_workspace_bytes(const Conv2dForward<float>& call) {
   WorkspaceCutter cut(nullptr);
-  convolve_buffers(forward_plan(call.shape, false), cut);
+  convolve_buffers(forward_layout(call.shape, false), cut);
   return cut.bytes();
 }
 
 int64_t direct_workspace_bytes(const Conv2dBackwardData<float>& call) {
   WorkspaceCutter cut(nullptr);
-  convolve_buffers(backward_plan(call.shape), cut);
+  convolve_buffers(backward_layout(call.shape), cut);
   return cut.bytes();
 }
 
 int64_t direct_workspace_bytes(const Conv2dBackwardWeights<float>& call) {
   WorkspaceCutter cut(nullptr);
-  weights_plan(call.shape, cut);
+  weights_layout(call.shape, cut);
   return cut.bytes();
 }
 
 void run_direct(const Conv2dForward<float>& call) {
-  const Plan plan = forward_plan(call.shape, false);
+  const Layout layout = forward_layout(call.shape, false);
   WorkspaceCutter cut(call.workspace);
-  const ConvolveBuffers buffers = convolve_buffers(plan, cut);
-  const int64_t depth = plan.kernel_height * plan.kernel_width * plan.channels;
-  parallel_chunks(plan.out_channels, kPanelWidth, [&](int64_t first, int64_t end) {
+  const ConvolveBuffers buffers = convolve_buffers(layout, cut);
+  const int64_t depth = layout.kernel_height * layout.kernel_width * layout.channels;
+  parallel_chunks(layout.out_channels, kPanelWidth, [&](int64_t first, int64_t end) {
     pack_panels_from_columns(depth, end - first, call.w + first * depth, depth,
                              buffers.packed + first * depth);
   });
-  convolve(plan, call.x, buffers.packed, call.y, false, buffers.bands,
+  convolve(layout, call.x, buffers.packed, call.y, false, buffers.bands,
            [&](int64_t count, const int64_t* positions) {
              if (call.bias) finish_pixels(call, count, positions);
            });
 }
 
 void run_direct(const Conv2dBackwardData<float>& call) {
-  const Plan plan = backward_plan(call.shape);
+  const Layout layout = backward_layout(call.shape);
   WorkspaceCutter cut(call.workspace);
-  const ConvolveBuffers buffers = convolve_buffers(plan, cut);
+  const ConvolveBuffers buffers = convolve_buffers(layout, cut);
   const Conv2dShape& s = call.shape;
   parallel_chunks(s.in_channels, kPanelWidth, [&](int64_t first, int64_t end) {
-    for (int64_t py = 0; py < plan.phases; ++py) {
-      for (int64_t px = 0; px < plan.phases; ++px) {
-        const Axis y = plan.axis_y(py), x = plan.axis_x(px);
+    for (int64_t py = 0; py < layout.phases; ++py) {
+      for (int64_t px = 0; px < layout.phases; ++px) {
+        const Axis y = layout.axis_y(py), x = layout.axis_x(px);
         const int64_t depth = y.taps * x.taps * s.out_channels;
         float* packed =
-            buffers.packed + packed_depth_before(plan, py, px) * packed_columns(s.in_channels);
+            buffers.packed + packed_depth_before(layout, py, px) * packed_columns(s.in_channels);
         for (int64_t tap = 0; tap < y.taps * x.taps; ++tap) {
           const int64_t r = y.first_tap + s.stride * (y.taps - 1 - tap / x.taps);
           const int64_t t = x.first_tap + s.stride * (x.taps - 1 - tap % x.taps);
@@ -434,20 +436,20 @@ void run_direct(const Conv2dBackwardData<float>& call) {
       }
     }
   });
-  convolve(plan, call.dy, buffers.packed, call.dx, call.accumulate, buffers.bands,
+  convolve(layout, call.dy, buffers.packed, call.dx.to, call.dx.accumulate, buffers.bands,
            [](int64_t, const int64_t*) {});
 }
 
 void run_direct(const Conv2dBackwardWeights<float>& call) {
   WorkspaceCutter cut(call.workspace);
-  const WeightsPlan w = weights_plan(call.shape, cut);
-  const Plan& plan = w.plan;
-  const Axis y = plan.axis_y(0), x = plan.axis_x(0);
+  const WeightsLayout w = weights_layout(call.shape, cut);
+  const Layout& layout = w.layout;
+  const Axis y = layout.axis_y(0), x = layout.axis_x(0);
   const int64_t blocks = w.row_blocks * w.column_blocks;
   if (w.all_bands) {
-    parallel_for(plan.units, [&](int64_t u) {
-      float* band = w.bands + u * plan.band_floats();
-      make_band(plan, unit_at(plan, u, call.x, band), call.x, band);
+    parallel_for(layout.units, [&](int64_t u) {
+      float* band = w.bands + u * layout.band_floats();
+      make_band(layout, unit_at(layout, u, call.x, band), call.x, band);
     });
   }
   parallel_slots(w.parts * blocks, [&](int64_t slot, int64_t job) {
@@ -458,17 +460,17 @@ void run_direct(const Conv2dBackwardWeights<float>& call) {
     const int64_t columns = std::min(kColumnBlock, w.columns - j0);
     float* packed_a = w.packed_a + slot * kPackedA;
     float* packed_b = w.packed_b + slot * kPackedB;
-    float* to = w.parts > 1 ? w.partial + part * w.rows * w.columns : call.dw;
+    float* to = w.parts > 1 ? w.partial + part * w.rows * w.columns : call.dw.to;
     float* out[kRowBlock];
     for (int64_t i = 0; i < rows; ++i) out[i] = to + (i0 + i) * w.columns + j0;
-    bool accumulate = w.parts == 1 && call.accumulate;
-    for (int64_t u = plan.units * part / w.parts; u < plan.units * (part + 1) / w.parts; ++u) {
-      float* band = w.bands + (w.all_bands ? u : slot) * plan.band_floats();
-      const Unit unit = unit_at(plan, u, call.x, band);
-      if (!w.all_bands) make_band(plan, unit, call.x, band);
-      for_pieces(plan, unit, y, x,
+    bool accumulate = w.parts == 1 && call.dw.accumulate;
+    for (int64_t u = layout.units * part / w.parts; u < layout.units * (part + 1) / w.parts; ++u) {
+      float* band = w.bands + (w.all_bands ? u : slot) * layout.band_floats();
+      const Unit unit = unit_at(layout, u, call.x, band);
+      if (!w.all_bands) make_band(layout, unit, call.x, band);
+      for_pieces(layout, unit, y, x,
                  [&](int64_t count, const float* const* sources, const int64_t* positions) {
-                   pack_im2col(plan, unit, count, sources, j0, columns, packed_b);
+                   pack_im2col(layout, unit, count, sources, j0, columns, packed_b);
                    pack_interleaved(
                        rows, count, [&](int64_t k) { return call.dy + positions[k] * w.rows + i0; },
                        packed_a);
@@ -483,11 +485,11 @@ void run_direct(const Conv2dBackwardWeights<float>& call) {
   if (w.parts == 1) return;
   parallel_chunks(w.rows * w.columns, 4096, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      float sum = call.accumulate ? call.dw[i] : 0.0f;
+      float sum = call.dw.accumulate ? call.dw.to[i] : 0.0f;
       for (int64_t part = 0; part < w.parts; ++part) {
         sum += w.partial[part * w.rows * w.columns + i];
       }
-      call.dw[i] = sum;
+      call.dw.to[i] = sum;
     }
   });
 }

@@ -1,12 +1,14 @@
-// Convolution by its definition: nested loops, sums in double. Oracle of the tests and the fp64
-// path.
+// Convolution in double, by its definition: nested loops. Gradient checks run on it, and tests
+// compare with it.
 #include "kernels/base/parallel.h"
 #include "kernels/conv2d/call.h"
+#include "kernels/device/declarations.h"
 
-namespace basin::cpu {
+namespace basin {
+namespace cpu {
+namespace {
 
-template <class T>
-void conv2d_forward_naive(const Conv2dForward<T>& call) {
+void compute(const Conv2dForward<double>& call) {
   const Conv2dShape& s = call.shape;
   const int64_t oh = s.out_height(), ow = s.out_width();
   parallel_for(s.batch * oh, [&](int64_t row) {
@@ -20,9 +22,10 @@ void conv2d_forward_naive(const Conv2dForward<T>& call) {
           for (int64_t t = 0; t < s.kernel_width; ++t) {
             const int64_t w = q * s.stride - s.padding + t;
             if (w < 0 || w >= s.width) continue;
-            const T* x = call.x + ((n * s.height + h) * s.width + w) * s.in_channels;
-            const T* f = call.w + ((k * s.kernel_height + r) * s.kernel_width + t) * s.in_channels;
-            for (int64_t c = 0; c < s.in_channels; ++c) sum += double(x[c]) * double(f[c]);
+            const double* x = call.x + ((n * s.height + h) * s.width + w) * s.in_channels;
+            const double* f =
+                call.w + ((k * s.kernel_height + r) * s.kernel_width + t) * s.in_channels;
+            for (int64_t c = 0; c < s.in_channels; ++c) sum += x[c] * f[c];
           }
         }
         const int64_t place = (row * ow + q) * s.out_channels + k;
@@ -31,14 +34,13 @@ void conv2d_forward_naive(const Conv2dForward<T>& call) {
           if (call.residual) sum += call.residual[place];
           if (call.relu && !(sum > 0)) sum = 0;
         }
-        call.y[place] = static_cast<T>(sum);
+        call.y[place] = sum;
       }
     }
   });
 }
 
-template <class T>
-void conv2d_backward_data_naive(const Conv2dBackwardData<T>& call) {
+void compute(const Conv2dBackwardData<double>& call) {
   const Conv2dShape& s = call.shape;
   const int64_t oh = s.out_height(), ow = s.out_width();
   parallel_for(s.batch * s.height, [&](int64_t row) {
@@ -52,22 +54,21 @@ void conv2d_backward_data_naive(const Conv2dBackwardData<T>& call) {
           for (int64_t t = 0; t < s.kernel_width; ++t) {
             const int64_t wp = w + s.padding - t;
             if (wp < 0 || wp % s.stride != 0 || wp / s.stride >= ow) continue;
-            const T* dy =
+            const double* dy =
                 call.dy + ((n * oh + hp / s.stride) * ow + wp / s.stride) * s.out_channels;
-            const T* f = call.w + (r * s.kernel_width + t) * s.in_channels + c;
+            const double* f = call.w + (r * s.kernel_width + t) * s.in_channels + c;
             const int64_t step = s.kernel_height * s.kernel_width * s.in_channels;
-            for (int64_t k = 0; k < s.out_channels; ++k) sum += double(dy[k]) * double(f[k * step]);
+            for (int64_t k = 0; k < s.out_channels; ++k) sum += dy[k] * f[k * step];
           }
         }
-        T& out = call.dx[(row * s.width + w) * s.in_channels + c];
-        out = static_cast<T>(call.accumulate ? double(out) + sum : sum);
+        double& out = call.dx.to[(row * s.width + w) * s.in_channels + c];
+        out = call.dx.accumulate ? out + sum : sum;
       }
     }
   });
 }
 
-template <class T>
-void conv2d_backward_weights_naive(const Conv2dBackwardWeights<T>& call) {
+void compute(const Conv2dBackwardWeights<double>& call) {
   const Conv2dShape& s = call.shape;
   const int64_t oh = s.out_height(), ow = s.out_width();
   parallel_for(s.out_channels * s.kernel_height * s.kernel_width, [&](int64_t tap) {
@@ -82,22 +83,36 @@ void conv2d_backward_weights_naive(const Conv2dBackwardWeights<T>& call) {
           for (int64_t q = 0; q < ow; ++q) {
             const int64_t w = q * s.stride - s.padding + t;
             if (w < 0 || w >= s.width) continue;
-            sum += double(call.x[((n * s.height + h) * s.width + w) * s.in_channels + c]) *
-                   double(call.dy[((n * oh + p) * ow + q) * s.out_channels + k]);
+            sum += call.x[((n * s.height + h) * s.width + w) * s.in_channels + c] *
+                   call.dy[((n * oh + p) * ow + q) * s.out_channels + k];
           }
         }
       }
-      T& out = call.dw[tap * s.in_channels + c];
-      out = static_cast<T>(call.accumulate ? double(out) + sum : sum);
+      double& out = call.dw.to[tap * s.in_channels + c];
+      out = call.dw.accumulate ? out + sum : sum;
     }
   });
 }
 
-template void conv2d_forward_naive(const Conv2dForward<float>&);
-template void conv2d_forward_naive(const Conv2dForward<double>&);
-template void conv2d_backward_data_naive(const Conv2dBackwardData<float>&);
-template void conv2d_backward_data_naive(const Conv2dBackwardData<double>&);
-template void conv2d_backward_weights_naive(const Conv2dBackwardWeights<float>&);
-template void conv2d_backward_weights_naive(const Conv2dBackwardWeights<double>&);
+}  // namespace
 
-}  // namespace basin::cpu
+BASIN_CPU_RUN(Conv2dForward<double>)
+BASIN_CPU_RUN(Conv2dBackwardData<double>)
+BASIN_CPU_RUN(Conv2dBackwardWeights<double>)
+
+}  // namespace cpu
+
+template <>
+int64_t Conv2dForward<double>::workspace_bytes() const {
+  return 0;
+}
+template <>
+int64_t Conv2dBackwardData<double>::workspace_bytes() const {
+  return 0;
+}
+template <>
+int64_t Conv2dBackwardWeights<double>::workspace_bytes() const {
+  return 0;
+}
+
+}  // namespace basin

@@ -198,7 +198,7 @@ void transform_to_image(const Tiles& tiles, const float* products, int64_t pitch
 // image. With many, the transformed weights would not stay in any cache: all tiles of a large chunk
 // are transformed first, and each thread takes a panel of output channels, from its weights to the
 // image.
-struct Plan {
+struct Layout {
   Tiles in, out;
   bool by_panel;
   int64_t chunk;                                     // tiles computed together
@@ -210,65 +210,65 @@ struct Plan {
 constexpr int64_t kMostRows = 264;  // rows multiplied at a time
 static_assert(kMostRows % kBlockRows == 0);
 
-Plan make_plan(const Conv2dShape& s, bool backward, WorkspaceCutter& cut) {
-  Plan plan;
+Layout make_layout(const Conv2dShape& s, bool backward, WorkspaceCutter& cut) {
+  Layout layout;
   const int64_t height = backward ? s.height : s.out_height();
   const int64_t width = backward ? s.width : s.out_width();
   const int64_t tiles_y = tiles_of(height), tiles_x = tiles_of(width);
   const int64_t in = backward ? s.out_channels : s.in_channels;
   const int64_t out = backward ? s.in_channels : s.out_channels;
-  plan.out = {s.batch, height, width, out, 0, tiles_y, tiles_x};
-  plan.in = {s.batch, backward ? s.out_height() : s.height, backward ? s.out_width() : s.width,
-             in,      backward ? 2 - s.padding : s.padding, tiles_y,
-             tiles_x};
-  const int64_t count = plan.out.count();
-  plan.by_panel = in * out >= 256 * 256;
-  if (plan.by_panel) {
+  layout.out = {s.batch, height, width, out, 0, tiles_y, tiles_x};
+  layout.in = {s.batch, backward ? s.out_height() : s.height, backward ? s.out_width() : s.width,
+               in,      backward ? 2 - s.padding : s.padding, tiles_y,
+               tiles_x};
+  const int64_t count = layout.out.count();
+  layout.by_panel = in * out >= 256 * 256;
+  if (layout.by_panel) {
     constexpr int64_t kInputFloats = 2500000;  // 10 MB, in the third-level cache
-    plan.chunk = std::clamp<int64_t>(kInputFloats / (kComponents * in), 48, kMostRows);
-    plan.chunk = std::min(plan.chunk / kBlockRows * kBlockRows, count);
+    layout.chunk = std::clamp<int64_t>(kInputFloats / (kComponents * in), 48, kMostRows);
+    layout.chunk = std::min(layout.chunk / kBlockRows * kBlockRows, count);
   } else {
     // Many enough to reuse the weights, few enough for the second-level cache.
     const int64_t share = (count + 3) / 4;
-    plan.chunk = std::min<int64_t>(24, (share + kBlockRows - 1) / kBlockRows * kBlockRows);
+    layout.chunk = std::min<int64_t>(24, (share + kBlockRows - 1) / kBlockRows * kBlockRows);
   }
-  plan.in_pitch = plan.chunk * in + kPad;
-  plan.weights_pitch = in * (plan.by_panel ? kPanelWidth : packed_columns(out));
-  plan.out_pitch = plan.chunk * (plan.by_panel ? kPanelWidth : out) + kPad;
-  plan.weights_slot = plan.by_panel ? kComponents * plan.weights_pitch : 0;
-  plan.inputs_slot = plan.by_panel ? 0 : kComponents * plan.in_pitch;
-  plan.products_slot = kComponents * plan.out_pitch;
+  layout.in_pitch = layout.chunk * in + kPad;
+  layout.weights_pitch = in * (layout.by_panel ? kPanelWidth : packed_columns(out));
+  layout.out_pitch = layout.chunk * (layout.by_panel ? kPanelWidth : out) + kPad;
+  layout.weights_slot = layout.by_panel ? kComponents * layout.weights_pitch : 0;
+  layout.inputs_slot = layout.by_panel ? 0 : kComponents * layout.in_pitch;
+  layout.products_slot = kComponents * layout.out_pitch;
   const int64_t slots = threads();
-  plan.weights = cut.floats(kComponents * plan.weights_pitch * (plan.by_panel ? slots : 1));
-  plan.inputs = cut.floats(kComponents * plan.in_pitch * (plan.by_panel ? 1 : slots));
-  plan.products = cut.floats(plan.products_slot * slots);
-  return plan;
+  layout.weights = cut.floats(kComponents * layout.weights_pitch * (layout.by_panel ? slots : 1));
+  layout.inputs = cut.floats(kComponents * layout.in_pitch * (layout.by_panel ? 1 : slots));
+  layout.products = cut.floats(layout.products_slot * slots);
+  return layout;
 }
 
 // Transforms tile `tile` of x into place `i` of the buffer.
-void transform_input(const Plan& plan, const float* x, int64_t tile, int64_t i, float* inputs) {
-  const int64_t pitch = plan.in_pitch;
-  float* to = inputs + i * plan.in.channels;
-  transform_from_image<InputTransform>(plan.in, x, tile,
+void transform_input(const Layout& layout, const float* x, int64_t tile, int64_t i, float* inputs) {
+  const int64_t pitch = layout.in_pitch;
+  float* to = inputs + i * layout.in.channels;
+  transform_from_image<InputTransform>(layout.in, x, tile,
                                        [to, pitch](int component, int64_t c, FloatVector value) {
                                          store(to + component * pitch + c, value);
                                        });
 }
 
 // products[component][i][0..columns) = inputs[component][i] * weights[component]
-void multiply_components(const Plan& plan, int64_t count, const float* inputs, const float* weights,
-                         int64_t columns, float* products) {
-  const int64_t in = plan.in.channels;
+void multiply_components(const Layout& layout, int64_t count, const float* inputs,
+                         const float* weights, int64_t columns, float* products) {
+  const int64_t in = layout.in.channels;
   for (int64_t component = 0; component < kComponents; ++component) {
     const float* rows[kMostRows];
     float* to[kMostRows];
     for (int64_t i = 0; i < count; ++i) {
-      rows[i] = inputs + component * plan.in_pitch + i * in;
-      to[i] = products + component * plan.out_pitch + i * columns;
+      rows[i] = inputs + component * layout.in_pitch + i * in;
+      to[i] = products + component * layout.out_pitch + i * columns;
     }
     for (int64_t k = 0; k < in; k += kDepthBlock) {
       multiply_panels<false>(count, {rows, k, std::min(kDepthBlock, in - k), 1, 0},
-                             weights + component * plan.weights_pitch, in, k, columns, to, k > 0);
+                             weights + component * layout.weights_pitch, in, k, columns, to, k > 0);
     }
   }
 }
@@ -276,46 +276,46 @@ void multiply_components(const Plan& plan, int64_t count, const float* inputs, c
 // transform_panel(first, end, to) transforms the weights of output channels first to end into the
 // panel at `to`, components weights_pitch apart.
 template <class TransformPanel, class Finish>
-void convolve(const Plan& plan, const float* x, const TransformPanel& transform_panel, float* y,
+void convolve(const Layout& layout, const float* x, const TransformPanel& transform_panel, float* y,
               const Finish& finish) {
-  const int64_t in = plan.in.channels, out = plan.out.channels;
-  const int64_t chunks = (plan.out.count() + plan.chunk - 1) / plan.chunk;
+  const int64_t in = layout.in.channels, out = layout.out.channels;
+  const int64_t chunks = (layout.out.count() + layout.chunk - 1) / layout.chunk;
   const auto tiles_in = [&](int64_t chunk) {
-    return std::min(plan.chunk, plan.out.count() - chunk * plan.chunk);
+    return std::min(layout.chunk, layout.out.count() - chunk * layout.chunk);
   };
-  if (plan.by_panel) {
+  if (layout.by_panel) {
     for (int64_t chunk = 0; chunk < chunks; ++chunk) {
-      const int64_t first_tile = chunk * plan.chunk, count = tiles_in(chunk);
+      const int64_t first_tile = chunk * layout.chunk, count = tiles_in(chunk);
       parallel_chunks(count, 4, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) {
-          transform_input(plan, x, first_tile + i, i, plan.inputs);
+          transform_input(layout, x, first_tile + i, i, layout.inputs);
         }
       });
       parallel_slots((out + kPanelWidth - 1) / kPanelWidth, [&](int64_t slot, int64_t panel) {
         const int64_t first = panel * kPanelWidth, end = std::min(out, first + kPanelWidth);
-        float* weights = plan.weights + slot * plan.weights_slot;
-        float* products = plan.products + slot * plan.products_slot;
+        float* weights = layout.weights + slot * layout.weights_slot;
+        float* products = layout.products + slot * layout.products_slot;
         transform_panel(first, end, weights);
-        multiply_components(plan, count, plan.inputs, weights, end - first, products);
+        multiply_components(layout, count, layout.inputs, weights, end - first, products);
         for (int64_t i = 0; i < count; ++i) {
-          transform_to_image(plan.out, products + i * (end - first), plan.out_pitch, first_tile + i,
-                             first, end, finish, y);
+          transform_to_image(layout.out, products + i * (end - first), layout.out_pitch,
+                             first_tile + i, first, end, finish, y);
         }
       });
     }
     return;
   }
   parallel_chunks(out, kPanelWidth, [&](int64_t first, int64_t end) {
-    transform_panel(first, end, plan.weights + first * in);
+    transform_panel(first, end, layout.weights + first * in);
   });
   parallel_slots(chunks, [&](int64_t slot, int64_t chunk) {
-    const int64_t first_tile = chunk * plan.chunk, count = tiles_in(chunk);
-    float* inputs = plan.inputs + slot * plan.inputs_slot;
-    float* products = plan.products + slot * plan.products_slot;
-    for (int64_t i = 0; i < count; ++i) transform_input(plan, x, first_tile + i, i, inputs);
-    multiply_components(plan, count, inputs, plan.weights, out, products);
+    const int64_t first_tile = chunk * layout.chunk, count = tiles_in(chunk);
+    float* inputs = layout.inputs + slot * layout.inputs_slot;
+    float* products = layout.products + slot * layout.products_slot;
+    for (int64_t i = 0; i < count; ++i) transform_input(layout, x, first_tile + i, i, inputs);
+    multiply_components(layout, count, inputs, layout.weights, out, products);
     for (int64_t i = 0; i < count; ++i) {
-      transform_to_image(plan.out, products + i * out, plan.out_pitch, first_tile + i, 0, out,
+      transform_to_image(layout.out, products + i * out, layout.out_pitch, first_tile + i, 0, out,
                          finish, y);
     }
   });
@@ -323,26 +323,26 @@ void convolve(const Plan& plan, const float* x, const TransformPanel& transform_
 
 // The gradient for the weights, in chunks of tiles: transform x and dy, then add the 36 products to
 // the sums [36][out][in].
-struct WeightsPlan {
+struct WeightsLayout {
   Tiles in, out;
   int64_t chunk, in_pitch, out_pitch;
   float *inputs, *gradients, *sums;  // [36][panels of chunk rows], [36][chunk][out + kPad]
 };
 
-WeightsPlan make_weights_plan(const Conv2dShape& s, WorkspaceCutter& cut) {
-  WeightsPlan plan;
+WeightsLayout make_weights_layout(const Conv2dShape& s, WorkspaceCutter& cut) {
+  WeightsLayout layout;
   const int64_t tiles_y = tiles_of(s.out_height()), tiles_x = tiles_of(s.out_width());
-  plan.in = {s.batch, s.height, s.width, s.in_channels, s.padding, tiles_y, tiles_x};
-  plan.out = {s.batch, s.out_height(), s.out_width(), s.out_channels, 0, tiles_y, tiles_x};
+  layout.in = {s.batch, s.height, s.width, s.in_channels, s.padding, tiles_y, tiles_x};
+  layout.out = {s.batch, s.out_height(), s.out_width(), s.out_channels, 0, tiles_y, tiles_x};
   constexpr int64_t kBufferFloats = int64_t{1} << 20;  // 4 MiB, in the third-level cache
-  plan.chunk = kBufferFloats / (kComponents * (s.in_channels + s.out_channels + kPad));
-  plan.chunk = std::min(std::clamp<int64_t>(plan.chunk, 32, 256), plan.in.count());
-  plan.in_pitch = plan.chunk * packed_columns(s.in_channels) + kPad;
-  plan.out_pitch = plan.chunk * (s.out_channels + kPad);
-  plan.inputs = cut.floats(kComponents * plan.in_pitch);
-  plan.gradients = cut.floats(kComponents * plan.out_pitch);
-  plan.sums = cut.floats(kComponents * s.in_channels * s.out_channels);
-  return plan;
+  layout.chunk = kBufferFloats / (kComponents * (s.in_channels + s.out_channels + kPad));
+  layout.chunk = std::min(std::clamp<int64_t>(layout.chunk, 32, 256), layout.in.count());
+  layout.in_pitch = layout.chunk * packed_columns(s.in_channels) + kPad;
+  layout.out_pitch = layout.chunk * (s.out_channels + kPad);
+  layout.inputs = cut.floats(kComponents * layout.in_pitch);
+  layout.gradients = cut.floats(kComponents * layout.out_pitch);
+  layout.sums = cut.floats(kComponents * s.in_channels * s.out_channels);
+  return layout;
 }
 
 }  // namespace
@@ -357,25 +357,25 @@ bool winograd_suits(const Conv2dShape& s) {
 
 int64_t winograd_workspace_bytes(const Conv2dForward<float>& call) {
   WorkspaceCutter cut(nullptr);
-  make_plan(call.shape, false, cut);
+  make_layout(call.shape, false, cut);
   return cut.bytes();
 }
 
 int64_t winograd_workspace_bytes(const Conv2dBackwardData<float>& call) {
   WorkspaceCutter cut(nullptr);
-  make_plan(call.shape, true, cut);
+  make_layout(call.shape, true, cut);
   return cut.bytes();
 }
 
 int64_t winograd_workspace_bytes(const Conv2dBackwardWeights<float>& call) {
   WorkspaceCutter cut(nullptr);
-  make_weights_plan(call.shape, cut);
+  make_weights_layout(call.shape, cut);
   return cut.bytes();
 }
 
 void run_winograd(const Conv2dForward<float>& call) {
   WorkspaceCutter cut(call.workspace);
-  const Plan plan = make_plan(call.shape, false, cut);
+  const Layout layout = make_layout(call.shape, false, cut);
   const int64_t in = call.shape.in_channels;
   const auto transform_panel = [&](int64_t first, int64_t end, float* panel) {
     const int64_t width = panel_width(end - first);
@@ -390,14 +390,14 @@ void run_winograd(const Conv2dForward<float>& call) {
         }
         for (int64_t component = 0; component < kComponents; ++component) {
           transpose_square(squares[component]);
-          float* to = panel + component * plan.weights_pitch + c * width + (k0 - first);
+          float* to = panel + component * layout.weights_pitch + c * width + (k0 - first);
           for (int i = 0; i < kVectorWidth; ++i) store(to + i * width, squares[component][i]);
         }
       }
     }
   };
   if (!call.bias || call.residual) {
-    convolve(plan, call.x, transform_panel, call.y,
+    convolve(layout, call.x, transform_panel, call.y,
              [](FloatVector value, int64_t, int64_t) { return value; });
     // In order over the image: a residual read tile by tile, between stores, costs more.
     const int64_t channels = call.shape.out_channels, pixels = call.shape.y_size() / channels;
@@ -406,7 +406,7 @@ void run_winograd(const Conv2dForward<float>& call) {
     }
     return;
   }
-  convolve(plan, call.x, transform_panel, call.y,
+  convolve(layout, call.x, transform_panel, call.y,
            [bias = call.bias, relu = call.relu](FloatVector value, int64_t, int64_t channel) {
              value += load(bias + channel);
              return relu ? (value > 0 ? value : FloatVector{}) : value;
@@ -415,10 +415,10 @@ void run_winograd(const Conv2dForward<float>& call) {
 
 void run_winograd(const Conv2dBackwardData<float>& call) {
   WorkspaceCutter cut(call.workspace);
-  const Plan plan = make_plan(call.shape, true, cut);
+  const Layout layout = make_layout(call.shape, true, cut);
   const int64_t in = call.shape.in_channels, out = call.shape.out_channels;
   const auto transform_panel = [&](int64_t first, int64_t end, float* panel) {
-    const int64_t width = panel_width(end - first), pitch = plan.weights_pitch;
+    const int64_t width = panel_width(end - first), pitch = layout.weights_pitch;
     for (int64_t k = 0; k < out; ++k) {
       for (int64_t c = first; c < end; c += kVectorWidth) {
         const float* w = call.w + k * 9 * in + c;
@@ -432,35 +432,35 @@ void run_winograd(const Conv2dBackwardData<float>& call) {
     }
   };
   const auto finish = [&call](FloatVector value, int64_t place, int64_t) {
-    return call.accumulate ? load(call.dx + place) + value : value;
+    return call.dx.accumulate ? load(call.dx.to + place) + value : value;
   };
-  convolve(plan, call.dy, transform_panel, call.dx, finish);
+  convolve(layout, call.dy, transform_panel, call.dx.to, finish);
 }
 
 void run_winograd(const Conv2dBackwardWeights<float>& call) {
   WorkspaceCutter cut(call.workspace);
-  const WeightsPlan plan = make_weights_plan(call.shape, cut);
+  const WeightsLayout layout = make_weights_layout(call.shape, cut);
   const int64_t in = call.shape.in_channels, out = call.shape.out_channels;
   constexpr int64_t kRowBlock = 96;
   static_assert(kRowBlock % kBlockRows == 0);
   const int64_t row_blocks = (out + kRowBlock - 1) / kRowBlock;
-  for (int64_t first = 0; first < plan.in.count(); first += plan.chunk) {
-    const int64_t count = std::min(plan.chunk, plan.in.count() - first);
+  for (int64_t first = 0; first < layout.in.count(); first += layout.chunk) {
+    const int64_t count = std::min(layout.chunk, layout.in.count() - first);
     parallel_chunks(count, 8, [&](int64_t begin, int64_t end) {
-      const int64_t in_pitch = plan.in_pitch, out_pitch = plan.out_pitch;
+      const int64_t in_pitch = layout.in_pitch, out_pitch = layout.out_pitch;
       for (int64_t i = begin; i < end; ++i) {
-        float* inputs = plan.inputs;
+        float* inputs = layout.inputs;
         transform_from_image<InputTransform>(
-            plan.in, call.x, first + i,
+            layout.in, call.x, first + i,
             [inputs, in_pitch, count, i, in](int component, int64_t c, FloatVector value) {
               const int64_t panel = c / kPanelWidth * kPanelWidth;
               store(inputs + component * in_pitch + panel * count + i * panel_width(in - panel) +
                         (c - panel),
                     value);
             });
-        float* gradients = plan.gradients + i * (out + kPad);
+        float* gradients = layout.gradients + i * (out + kPad);
         transform_from_image<OutputGradientTransform>(
-            plan.out, call.dy, first + i,
+            layout.out, call.dy, first + i,
             [gradients, out_pitch](int component, int64_t k, FloatVector value) {
               store(gradients + component * out_pitch + k, value);
             });
@@ -473,20 +473,21 @@ void run_winograd(const Conv2dBackwardWeights<float>& call) {
       const float* a[kRowBlock];
       float* to[kRowBlock];
       for (int64_t i = 0; i < rows; ++i) {
-        a[i] = plan.gradients + component * plan.out_pitch + k0 + i;
-        to[i] = plan.sums + (component * out + k0 + i) * in;
+        a[i] = layout.gradients + component * layout.out_pitch + k0 + i;
+        to[i] = layout.sums + (component * out + k0 + i) * in;
       }
       multiply_panels<true>(rows, {a, 0, count, 1, out + kPad},
-                            plan.inputs + component * plan.in_pitch, count, 0, in, to, first > 0);
+                            layout.inputs + component * layout.in_pitch, count, 0, in, to,
+                            first > 0);
     });
   }
   parallel_for(out, [&](int64_t k) {
     for (int64_t c = 0; c < in; c += kVectorWidth) {
       transform_tile<WeightGradientTransform>(
-          [&](int y, int x) { return load(plan.sums + ((y * kPoints + x) * out + k) * in + c); },
+          [&](int y, int x) { return load(layout.sums + ((y * kPoints + x) * out + k) * in + c); },
           [&](int y, int x, FloatVector value) {
-            float* to = call.dw + (k * 9 + y * 3 + x) * in + c;
-            store(to, call.accumulate ? load(to) + value : value);
+            float* to = call.dw.to + (k * 9 + y * 3 + x) * in + c;
+            store(to, call.dw.accumulate ? load(to) + value : value);
           });
     }
   });

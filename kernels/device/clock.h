@@ -13,22 +13,19 @@ namespace basin {
 // by events in the stream, so that the host runs ahead as it does without a clock.
 class CallClock {
  public:
-  explicit CallClock(const Stream& stream);
-  ~CallClock();
-  CallClock(const CallClock&) = delete;
-  CallClock& operator=(const CallClock&) = delete;
+  explicit CallClock(const Stream& stream) : stream_(stream) {}
 
   void mark();
-  size_t marks() const;
+  size_t marks() const { return used_; }
   // Seconds from the first mark to each. Waits until the stream has reached the last one.
   std::vector<double> seconds() const;
   // Forgets all marks.
-  void clear();
+  void clear() { used_ = 0; }
 
  private:
-  struct Marks;
   const Stream& stream_;
-  std::unique_ptr<Marks> marks_;
+  std::vector<std::unique_ptr<Event>> events_;  // the first `used_` are marks
+  size_t used_ = 0;
 };
 
 }  // namespace basin

@@ -3,10 +3,11 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "kernels/base/check.h"
-#include "kernels/device/libraries.h"
+#include "kernels/device/backend.h"
 
 namespace basin::cuda {
 namespace {
@@ -65,10 +66,6 @@ __global__ void probe() {}
 
 std::string version_text(int version) {
   return concat(version / 1000, ".", version % 1000 / 10);
-}
-
-cudaEvent_t event_of(void* event) {
-  return static_cast<cudaEvent_t>(event);
 }
 
 }  // namespace
@@ -130,7 +127,8 @@ void require_usable() {
                        "; build with -DCMAKE_CUDA_ARCHITECTURES=native on this machine"));
   }
   check(error, "cudaFuncGetAttributes");
-  check_libraries();
+  check_cudnn();
+  check_cublas();
 }
 
 void* allocate(int64_t bytes) {
@@ -144,103 +142,127 @@ void release(void* memory) {
   report(cudaFree(memory), "cudaFree");
 }
 
-void* allocate_pinned(int64_t bytes) {
-  if (bytes == 0) return nullptr;
-  void* memory = nullptr;
-  check(cudaHostAlloc(&memory, static_cast<size_t>(bytes), cudaHostAllocPortable),
-        "cudaHostAlloc of ", bytes, " bytes of host memory");
-  return memory;
-}
+namespace {
 
-void release_pinned(void* memory) {
-  report(cudaFreeHost(memory), "cudaFreeHost");
-}
+// A CUDA graph that is ready to be launched.
+class CapturedGraph final : public CapturedCalls {
+ public:
+  explicit CapturedGraph(cudaGraphExec_t graph_) : graph(graph_) {}
+  ~CapturedGraph() override { report(cudaGraphExecDestroy(graph), "cudaGraphExecDestroy"); }
+  cudaGraphExec_t graph;
+};
 
-StreamHandle create_stream() {
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
-  return stream;
-}
+class CudaQueue final : public Queue {
+ public:
+  // Does not wait for the default stream.
+  CudaQueue() {
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  }
+  ~CudaQueue() override {
+    contexts.clear();
+    report(cudaStreamDestroy(stream_), "cudaStreamDestroy");
+  }
+  StreamHandle cuda_handle() const override { return stream_; }
 
-void destroy_stream(StreamHandle stream) {
-  report(cudaStreamDestroy(stream), "cudaStreamDestroy");
-}
+  // In any direction. From or to pageable host memory it may block until it is done.
+  void transfer(void* to, const void* from, int64_t bytes) override {
+    if (bytes == 0) return;
+    check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream_),
+          "cudaMemcpyAsync of ", bytes, " bytes");
+  }
+  void copy(void* to, const void* from, int64_t bytes) override { transfer(to, from, bytes); }
+  void zero(void* to, int64_t bytes) override {
+    if (bytes == 0) return;
+    check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), stream_), "cudaMemsetAsync of ", bytes,
+          " bytes");
+  }
+  // Faults of kernels are thrown here.
+  void synchronize() override { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
 
-void synchronize(StreamHandle stream) {
-  check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
-}
+  // While a stream captures, its thread must neither allocate nor synchronize.
+  void begin_capture() override {
+    check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal),
+          "cudaStreamBeginCapture");
+  }
+  std::shared_ptr<const CapturedCalls> end_capture() override {
+    cudaGraph_t graph = nullptr;
+    check(cudaStreamEndCapture(stream_, &graph), "cudaStreamEndCapture");
+    cudaGraphExec_t executable = nullptr;
+    const cudaError_t error = cudaGraphInstantiate(&executable, graph, 0);
+    report(cudaGraphDestroy(graph), "cudaGraphDestroy");
+    check(error, "cudaGraphInstantiate");
+    return std::make_shared<CapturedGraph>(executable);
+  }
+  void replay(const CapturedCalls& calls) override {
+    check(cudaGraphLaunch(dynamic_cast<const CapturedGraph&>(calls).graph, stream_),
+          "cudaGraphLaunch");
+  }
 
-void copy(void* to, const void* from, int64_t bytes, StreamHandle stream) {
-  if (bytes == 0) return;
-  check(cudaMemcpyAsync(to, from, static_cast<size_t>(bytes), cudaMemcpyDefault, stream),
-        "cudaMemcpyAsync of ", bytes, " bytes");
-}
+ private:
+  cudaStream_t stream_ = nullptr;
+};
 
-void zero(void* to, int64_t bytes, StreamHandle stream) {
-  if (bytes == 0) return;
-  check(cudaMemsetAsync(to, 0, static_cast<size_t>(bytes), stream), "cudaMemsetAsync of ", bytes,
-        " bytes");
-}
+class CudaEvent final : public Event {
+ public:
+  CudaEvent() { check(cudaEventCreate(&event_), "cudaEventCreate"); }
+  ~CudaEvent() override { report(cudaEventDestroy(event_), "cudaEventDestroy"); }
+  void record(const Stream& stream) override {
+    check(cudaEventRecord(event_, stream.cuda_handle()), "cudaEventRecord");
+  }
+  void synchronize() const override { check(cudaEventSynchronize(event_), "cudaEventSynchronize"); }
+  void hold(const Stream& stream) const override {
+    check(cudaStreamWaitEvent(stream.cuda_handle(), event_, 0), "cudaStreamWaitEvent");
+  }
+  double seconds_since(const Event& begin) const override {
+    synchronize();
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, dynamic_cast<const CudaEvent&>(begin).event_, event_),
+          "cudaEventElapsedTime");
+    return 1e-3 * milliseconds;
+  }
 
-Graph::~Graph() {
-  report(cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(executable_)), "cudaGraphExecDestroy");
-}
+ private:
+  cudaEvent_t event_ = nullptr;
+};
 
-void begin_capture(StreamHandle stream) {
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-}
+class CudaBackend final : public Backend {
+ public:
+  std::string describe() const override {
+    const DeviceInfo info = cuda::describe();
+    return concat("cuda, ", info.name, ", compute capability ", info.compute_major, ".",
+                  info.compute_minor, ", ", info.multiprocessors, " multiprocessors, ",
+                  info.memory_bytes >> 20, " MiB, ", info.free_bytes >> 20,
+                  " MiB of it free, driver for CUDA ", version_text(info.driver_version), ", CUDA ",
+                  version_text(info.runtime_version));
+  }
+  std::unique_ptr<Queue> make_queue() const override {
+    require_usable();
+    return std::make_unique<CudaQueue>();
+  }
+  std::unique_ptr<Event> make_event() const override { return std::make_unique<CudaEvent>(); }
+  void* allocate(int64_t bytes) const override {
+    return cuda::allocate(std::max<int64_t>(bytes, 1));
+  }
+  void release(void* memory, int64_t) const override { cuda::release(memory); }
+  void* allocate_pinned(int64_t bytes) const override {
+    void* memory = nullptr;
+    check(cudaHostAlloc(&memory, static_cast<size_t>(std::max<int64_t>(bytes, 1)),
+                        cudaHostAllocPortable),
+          "cudaHostAlloc of ", bytes, " bytes of host memory");
+    return memory;
+  }
+  void release_pinned(void* memory) const override { report(cudaFreeHost(memory), "cudaFreeHost"); }
+  int64_t memory_bytes() const override { return cuda::describe().memory_bytes; }
+};
 
-std::shared_ptr<Graph> end_capture(StreamHandle stream) {
-  cudaGraph_t graph = nullptr;
-  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
-  size_t nodes = 0;
-  cudaGraphExec_t executable = nullptr;
-  cudaError_t error = cudaGraphGetNodes(graph, nullptr, &nodes);
-  if (error == cudaSuccess) error = cudaGraphInstantiate(&executable, graph, 0);
-  report(cudaGraphDestroy(graph), "cudaGraphDestroy");
-  check(error, "cudaGraphInstantiate of ", nodes, " nodes");
-  return std::shared_ptr<Graph>(new Graph(executable, static_cast<int64_t>(nodes)));
-}
-
-bool capturing(StreamHandle stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  check(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing");
-  return status != cudaStreamCaptureStatusNone;
-}
-
-void launch(const Graph& graph, StreamHandle stream) {
-  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph.executable_), stream),
-        "cudaGraphLaunch");
-}
-
-Event::Event() : event_(nullptr) {
-  cudaEvent_t event = nullptr;
-  check(cudaEventCreate(&event), "cudaEventCreate");
-  event_ = event;
-}
-
-Event::~Event() {
-  report(cudaEventDestroy(event_of(event_)), "cudaEventDestroy");
-}
-
-void Event::record(StreamHandle stream) {
-  check(cudaEventRecord(event_of(event_), stream), "cudaEventRecord");
-}
-
-void Event::synchronize() const {
-  check(cudaEventSynchronize(event_of(event_)), "cudaEventSynchronize");
-}
-
-void Event::hold(StreamHandle stream) const {
-  check(cudaStreamWaitEvent(stream, event_of(event_), 0), "cudaStreamWaitEvent");
-}
-
-double Event::milliseconds_since(const Event& begin) const {
-  synchronize();
-  float milliseconds = 0;
-  check(cudaEventElapsedTime(&milliseconds, event_of(begin.event_), event_of(event_)),
-        "cudaEventElapsedTime");
-  return milliseconds;
-}
-
+}  // namespace
 }  // namespace basin::cuda
+
+namespace basin {
+
+const Backend& cuda_backend() {
+  static const cuda::CudaBackend backend;
+  return backend;
+}
+
+}  // namespace basin

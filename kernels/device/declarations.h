@@ -13,10 +13,13 @@ void run(const Call& call);
 }  // namespace cpu
 
 namespace cuda {
-// Queues `call`, whose pointers point to device memory, on a CUDA stream. Throws Error when CUDA
-// does not take the launch.
+// Queues `call`, whose pointers point to device memory. Throws Error where CUDA does not take the
+// launch, or the library that runs the call does not.
 template <class Call>
-void run(const Call& call, StreamHandle stream);
+void run(const Call& call, Stream& stream);
+// Bytes of workspace for a call of this shape that a library runs; its pointers do not matter.
+template <class Call>
+int64_t workspace_bytes(const Call& call, Stream& stream);
 }  // namespace cuda
 
 namespace emulated {

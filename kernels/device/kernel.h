@@ -34,10 +34,10 @@ struct SharedType {
   do {                                \
     if (!(condition)) __trap();       \
   } while (false)
-#define BASIN_DEFINE_RUN(...)                                             \
-  template <>                                                             \
-  void cuda::run(const __VA_ARGS__& call, ::basin::StreamHandle stream) { \
-    launch_call(call, stream);                                            \
+#define BASIN_DEFINE_RUN(...)                                        \
+  template <>                                                        \
+  void cuda::run(const __VA_ARGS__& call, ::basin::Stream& stream) { \
+    launch_call(call, stream.cuda_handle());                         \
   }
 
 namespace basin {

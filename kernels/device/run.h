@@ -8,9 +8,6 @@
 #include "kernels/device/declarations.h"
 #include "kernels/device/description.h"
 #include "kernels/device/stream.h"
-#ifdef BASIN_CUDA
-#include "kernels/device/libraries.h"
-#endif
 
 namespace basin {
 // Whether `Element` is one of the element types that a call is a template on.
@@ -53,22 +50,18 @@ void run(const Call& call, Stream& stream) {
     stream.run_emulated([call] { emulated::run(call); });
   } else {
 #ifdef BASIN_CUDA
-    if constexpr (requires { cuda::run(call, stream.libraries()); }) {
-      cuda::run(call, stream.libraries());
-    } else {
-      cuda::run(call, stream.cuda_handle());
-    }
+    cuda::run(call, stream);
 #endif
   }
   if (stream.observer) stream.observer->end(Call::kName, call.flops(), call.bytes());
 }
 
-// Bytes of workspace that `call` wants on the stream's device.
+// Bytes of workspace that `call` needs on the stream's device.
 template <class Call>
 int64_t workspace_bytes(const Call& call, [[maybe_unused]] Stream& stream) {
 #ifdef BASIN_CUDA
   if (stream.device() == Device::kCuda) {
-    if constexpr (kOnDevice<Call>) return cuda::workspace_bytes(call, stream.libraries());
+    if constexpr (kOnDevice<Call>) return cuda::workspace_bytes(call, stream);
   }
 #endif
   return call.workspace_bytes();

@@ -6,15 +6,16 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <typeindex>
 
 struct CUstream_st;  // what CUDA calls *cudaStream_t
 
 namespace basin {
 
 using StreamHandle = CUstream_st*;
-namespace cuda {
-class Libraries;
-}
+
+class Queue;  // kernels/device/backend.h
+class Stream;
 
 enum class Device {
   kCpu,
@@ -49,8 +50,22 @@ class CallObserver {
   virtual void end(const char* name, double flops, double bytes) = 0;
 };
 
-// What a stream was told between begin_capture() and end_capture(), with all its pointers and
-// scalars.
+// A point in a stream, recorded as often as wanted. On the CPU and the emulated device the stream
+// has come to it when record() returns.
+class Event {
+ public:
+  virtual ~Event() = default;
+  virtual void record(const Stream& stream) = 0;
+  // Waits until the stream has come here.
+  virtual void synchronize() const = 0;
+  // What is queued on `stream` from now on runs when the stream of this event has come here.
+  virtual void hold(const Stream& stream) const = 0;
+  // From `begin` to here; both were recorded. Waits for this event.
+  virtual double seconds_since(const Event& begin) const = 0;
+};
+std::unique_ptr<Event> make_event(Device device);
+
+// The calls and copies between begin_capture() and end_capture(), with their pointers and scalars.
 class CapturedCalls {
  public:
   virtual ~CapturedCalls() = default;
@@ -58,8 +73,13 @@ class CapturedCalls {
 
 // For the libraries on a GPU.
 struct StreamOptions {
-  bool allow_tf32 = false;  // products of floats with 10 bits of mantissa, on tensor cores
-  std::string plan_file;    // where the convolution algorithms that were chosen are kept; empty: no
+  // Products of floats in TF32 (10 bits of mantissa) on tensor cores instead of in float. Without
+  // effect on bf16.
+  bool allow_tf32 = false;
+  // Where chosen convolution algorithms are kept. Empty: nowhere, each process chooses again.
+  std::string plan_file;
+  // Bytes. Algorithms that need more are not considered.
+  int64_t workspace_limit = int64_t{1} << 30;
 };
 
 // A queue of calls and copies on one device. On the CPU and the emulated device each has finished
@@ -90,25 +110,35 @@ class Stream {
   // to the host and waiting throw Error. Not on the CPU.
   void begin_capture();
   std::shared_ptr<const CapturedCalls> end_capture();
-  bool capturing() const;
+  bool capturing() const { return capturing_; }
   // Queues all of it, in order.
   void replay(const CapturedCalls& calls);
 
   CallObserver* observer = nullptr;
 
-  // For run() alone.
-  StreamHandle cuda_handle() const;
-  cuda::Libraries& libraries() const;
-  // Runs on the emulated device, or records.
+  const StreamOptions& options() const { return options_; }
+  StreamHandle cuda_handle() const { return cuda_handle_; }  // null: not a GPU's
+  // What a library needs on this stream, such as its handle and chosen algorithms: made as
+  // Context(*this) the first time it is asked for, and destroyed before the stream.
+  template <class Context>
+  Context& context() {
+    std::shared_ptr<void>& slot = context_slot(typeid(Context));
+    if (!slot) slot = std::make_shared<Context>(*this);
+    return *static_cast<Context*>(slot.get());
+  }
+  // For run() alone: runs on the emulated device, or records.
   void run_emulated(std::function<void()> call);
 
  private:
-  struct Resources;
   void check_not_capturing(const char* what) const;
+  std::shared_ptr<void>& context_slot(std::type_index type);
 
   Device device_;
+  StreamOptions options_;
   int64_t waits_ = 0;
-  std::unique_ptr<Resources> resources_;
+  bool capturing_ = false;
+  std::unique_ptr<Queue> queue_;
+  StreamHandle cuda_handle_;
 };
 
 }  // namespace basin

@@ -1,14 +1,10 @@
 // The two places of a double buffer, and what waits for what.
 #include "kernels/device/upload.h"
 
-#include "kernels/base/check.h"
-#include "kernels/device/memory.h"
-#ifdef BASIN_CUDA
 #include <cstdio>
 
-#include "kernels/device/cuda.h"
-#endif
-
+#include "kernels/base/check.h"
+#include "kernels/device/memory.h"
 namespace basin {
 
 struct UploadBuffer::Place {
@@ -27,62 +23,42 @@ struct UploadBuffer::Place {
   int64_t bytes;
   Device device;
   std::byte *on_host, *on_device;
-#ifdef BASIN_CUDA
-  // On a GPU: the block has been copied; the calls that read it have run.
-  std::unique_ptr<cuda::Event> copied, read;
-#endif
+  // The block has been copied; the calls that read it have run.
+  std::unique_ptr<Event> copied = make_event(device), read = make_event(device);
 };
 
-UploadBuffer::UploadBuffer(int64_t bytes, Stream& stream) : stream_(stream), bytes_(bytes) {
-#ifdef BASIN_CUDA
-  if (stream.device() == Device::kCuda) copies_ = cuda::create_stream();
-#endif
+UploadBuffer::UploadBuffer(int64_t bytes, Stream& stream)
+    : stream_(stream), bytes_(bytes), copies_(stream.device()) {
   for (auto& place : places_) place = std::make_unique<Place>(bytes, stream.device());
 }
 
 UploadBuffer::~UploadBuffer() {
-#ifdef BASIN_CUDA
-  if (!copies_) return;
   try {
-    cuda::synchronize(copies_);
-    cuda::synchronize(stream_.cuda_handle());
+    copies_.synchronize();
+    const auto last = make_event(stream_.device());
+    last->record(stream_);
+    last->synchronize();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "basin: %s\n", error.what());
   }
-  cuda::destroy_stream(copies_);
-#endif
 }
 
 std::byte* UploadBuffer::begin() {
   const Place& place = *places_[uploaded_ % 2];
-#ifdef BASIN_CUDA
-  if (place.copied) place.copied->synchronize();
-#endif
+  place.copied->synchronize();
   return place.on_host;
 }
 
 const std::byte* UploadBuffer::upload(int64_t bytes) {
   BASIN_CHECK(bytes <= bytes_, "a block of ", bytes, " bytes for a buffer of ", bytes_);
+  BASIN_CHECK(!stream_.capturing(), "a copy from the host inside a captured step");
   Place& place = *places_[uploaded_ % 2];
-#ifdef BASIN_CUDA
-  if (copies_) {
-    BASIN_CHECK(!stream_.capturing(), "a copy from the host inside a captured step");
-    // All calls that read the block before have been queued.
-    if (uploaded_ > 0) {
-      Place& before = *places_[(uploaded_ - 1) % 2];
-      if (!before.read) before.read = std::make_unique<cuda::Event>();
-      before.read->record(stream_.cuda_handle());
-    }
-    if (place.read) place.read->hold(copies_);
-    cuda::copy(place.on_device, place.on_host, bytes, copies_);
-    if (!place.copied) place.copied = std::make_unique<cuda::Event>();
-    place.copied->record(copies_);
-    place.copied->hold(stream_.cuda_handle());
-    ++uploaded_;
-    return place.on_device;
-  }
-#endif
-  stream_.copy_to_device(place.on_device, place.on_host, bytes);
+  // All calls that read the block before have been queued.
+  if (uploaded_ > 0) places_[(uploaded_ - 1) % 2]->read->record(stream_);
+  place.read->hold(copies_);
+  copies_.copy_to_device(place.on_device, place.on_host, bytes);
+  place.copied->record(copies_);
+  place.copied->hold(stream_);
   ++uploaded_;
   return place.on_device;
 }

@@ -1,4 +1,4 @@
-// Blocks of bytes from the host to the device, one behind the other, beside the calls of a stream.
+// Blocks of bytes from the host to the device, one after the other, while calls of a stream run.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,7 @@
 namespace basin {
 
 // Two places on either side, taken in turn, so that a block is written and copied while calls work
-// on the one before it. On a GPU blocks are copied by a stream of its own, from pinned memory; on
-// the other devices at once.
+// on the one before it. Blocks are copied by a stream of its own, on a GPU from pinned memory.
 class UploadBuffer {
  public:
   // Blocks of up to `bytes`, for calls on `stream`, which outlives this.
@@ -31,7 +30,7 @@ class UploadBuffer {
   struct Place;
   Stream& stream_;
   int64_t bytes_, uploaded_ = 0;
-  StreamHandle copies_ = nullptr;  // of a GPU
+  Stream copies_;
   std::unique_ptr<Place> places_[2];
 };
 

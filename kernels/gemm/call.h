@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernels/base/types.h"
+
 namespace basin {
 
 // op(A) is [m, k]: A itself, or the transpose of a stored [k, m]; op(B) is [k, n]: B itself, or the
@@ -11,17 +13,14 @@ namespace basin {
 template <class T, class Output = T>
 struct Gemm {
   static constexpr const char* kName = "gemm";
-  bool transpose_a, transpose_b;
+  bool transpose_a = false, transpose_b = false;
   int64_t m, n, k;
-  const T *a, *b;
-  Output* c;
-  bool accumulate;  // add to C instead of writing it
-  double flops() const {
-    return 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  }
+  const T *a = nullptr, *b = nullptr;
+  Output* c = nullptr;
+  bool accumulate = false;  // add to C instead of writing it
+  double flops() const { return count(2, m, n, k); }
   double bytes() const {
-    return static_cast<double>(sizeof(T)) * static_cast<double>(m * k + k * n) +
-           static_cast<double>(sizeof(Output)) * static_cast<double>((accumulate ? 2 : 1) * m * n);
+    return count(sizeof(T), m * k + k * n) + count(sizeof(Output), accumulate ? 2 : 1, m, n);
   }
 };
 

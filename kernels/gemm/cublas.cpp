@@ -9,15 +9,17 @@
 #include <cublasLt.h>
 
 #include <algorithm>
+#include <compare>
 #include <cstdint>
 #include <map>
-#include <tuple>
 #include <type_traits>
 
+#include "kernels/base/bf16.h"
 #include "kernels/base/check.h"
 #include "kernels/device/cuda.h"
-#include "kernels/device/libraries_open.h"
+#include "kernels/device/declarations.h"
 #include "kernels/device/shared_library.h"
+#include "kernels/gemm/call.h"
 
 namespace basin::cuda {
 namespace {
@@ -52,10 +54,7 @@ struct Problem {
   int64_t m, n, k;
   uint32_t align_a, align_b, align_c;  // bytes
 
-  auto key() const {
-    return std::tuple(type, output_type, transpose_a, transpose_b, m, n, k, align_a, align_b,
-                      align_c);
-  }
+  auto operator<=>(const Problem&) const = default;
   std::string text() const {
     const auto name = [](cudaDataType_t each) { return each == CUDA_R_16BF ? "bf16" : "float"; };
     return concat("gemm of ", name(type), " to ", name(output_type), ", m ", m, ", n ", n, ", k ",
@@ -96,12 +95,11 @@ uint32_t alignment(const void* address) {
 template <class T>
 constexpr cudaDataType_t kType = std::is_same_v<T, Bf16> ? CUDA_R_16BF : CUDA_R_32F;
 
-}  // namespace
-
+// cuBLASLt on one stream. Not thread-safe.
 struct Cublas {
-  explicit Cublas(const LibraryOptions& options)
-      : workspace_bytes(std::min(options.workspace_limit, kWorkspaceBytes)),
-        allow_tf32(options.allow_tf32),
+  explicit Cublas(const Stream& stream)
+      : workspace_bytes(std::min(stream.options().workspace_limit, kWorkspaceBytes)),
+        allow_tf32(stream.options().allow_tf32),
         handle(functions.destroy) {
     check(functions.create(&handle.handle), "cublasLtCreate");
     workspace = allocate(workspace_bytes);
@@ -125,11 +123,11 @@ struct Cublas {
   bool allow_tf32;
   Owned<cublasLtHandle_t> handle;
   void* workspace = nullptr;
-  std::map<decltype(Problem().key()), Product> products;
+  std::map<Problem, Product> products;
 };
 
 Product& Cublas::product(const Problem& problem) {
-  const auto found = products.find(problem.key());
+  const auto found = products.find(problem);
   if (found != products.end()) return found->second;
 
   Product product{Owned<cublasLtMatmulDesc_t>(functions.product_destroy),
@@ -187,23 +185,17 @@ Product& Cublas::product(const Problem& problem) {
   BASIN_CHECK(count == 1, problem.text(), ": cuBLASLt has no algorithm for it");
   check(result.state, problem.text(), ": cuBLASLt's algorithm");
   product.algorithm = result.algo;
-  return products.emplace(problem.key(), std::move(product)).first->second;
+  return products.emplace(problem, std::move(product)).first->second;
 }
 
-namespace {
-
-template <class Call>
-void multiply(const Call& call, Libraries& libraries) {
-  using T = std::remove_cvref_t<decltype(*call.a)>;
-  using Output = std::remove_cvref_t<decltype(*call.c)>;
+template <class T, class Output>
+void multiply(const Gemm<T, Output>& call, Stream& stream) {
   if (call.m == 0 || call.n == 0) return;
   if (call.k == 0) {
-    if (!call.accumulate) {
-      zero(call.c, call.m * call.n * int64_t{sizeof(Output)}, libraries.stream());
-    }
+    if (!call.accumulate) stream.zero(call.c, call.m * call.n * int64_t{sizeof(Output)});
     return;
   }
-  Cublas& cublas = libraries.cublas();
+  auto& cublas = stream.context<Cublas>();
   const Problem problem{
       kType<T>, kType<Output>, call.transpose_a,  call.transpose_b,  call.m,
       call.n,   call.k,        alignment(call.a), alignment(call.b), alignment(call.c)};
@@ -214,7 +206,7 @@ void multiply(const Call& call, Libraries& libraries) {
                                 product.first.handle, call.a, product.second.handle, &beta, call.c,
                                 product.output.handle, call.c, product.output.handle,
                                 &product.algorithm, cublas.workspace,
-                                static_cast<size_t>(cublas.workspace_bytes), libraries.stream()),
+                                static_cast<size_t>(cublas.workspace_bytes), stream.cuda_handle()),
       problem.text(), ": cublasLtMatmul");
 }
 
@@ -224,16 +216,17 @@ void check_cublas() {
   Functions();
 }
 
-std::shared_ptr<Cublas> open_cublas(const LibraryOptions& options) {
-  return std::make_shared<Cublas>(options);
+template <>
+void run(const Gemm<float>& call, Stream& stream) {
+  multiply(call, stream);
 }
-
-template <class T, class Output>
-void run(const Gemm<T, Output>& call, Libraries& libraries) {
-  multiply(call, libraries);
+template <>
+void run(const Gemm<Bf16>& call, Stream& stream) {
+  multiply(call, stream);
 }
-template void run(const Gemm<float>&, Libraries&);
-template void run(const Gemm<Bf16>&, Libraries&);
-template void run(const Gemm<Bf16, float>&, Libraries&);
+template <>
+void run(const Gemm<Bf16, float>& call, Stream& stream) {
+  multiply(call, stream);
+}
 
 }  // namespace basin::cuda

@@ -1,56 +1,18 @@
 // The inner block of every matrix product and convolution on the CPU: a few rows of scalars times a
-// packed panel of vectors, held in registers. Written on GCC's vector extension, so that the same
-// source compiles to SSE, AVX2 and AVX-512.
+// packed panel of vectors, held in registers.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 
+#include "kernels/library/float_vector.h"
+
 namespace basin::cpu {
 
-#if defined(__AVX512F__)
-inline constexpr int kVectorWidth = 16;
-inline constexpr int kBlockRows = 12;  // 24 of 32 registers hold sums
-#elif defined(__AVX__)
-inline constexpr int kVectorWidth = 8;
-inline constexpr int kBlockRows = 6;  // 12 of 16 registers hold sums
-#else
-inline constexpr int kVectorWidth = 4;
-inline constexpr int kBlockRows = 6;
-#endif
+// Registers of a block hold its sums: 24 of 32 with AVX-512, else 12 of 16.
+inline constexpr int kBlockRows = kVectorWidth == 16 ? 12 : 6;
 inline constexpr int kPanelWidth = 2 * kVectorWidth;
-
-typedef float FloatVector __attribute__((vector_size(kVectorWidth * sizeof(float))));
-typedef float UnalignedFloatVector
-    __attribute__((vector_size(kVectorWidth * sizeof(float)), aligned(4), may_alias));
-
-inline FloatVector load(const float* from) {
-  return *reinterpret_cast<const UnalignedFloatVector*>(from);
-}
-inline void store(float* to, FloatVector value) {
-  *reinterpret_cast<UnalignedFloatVector*>(to) = value;
-}
-
-// Exchanges lanes and vectors of a square of kVectorWidth vectors.
-inline void transpose_square(FloatVector* square) {
-  typedef int IntVector __attribute__((vector_size(kVectorWidth * sizeof(int))));
-#pragma GCC unroll 4
-  for (int half = 1; half < kVectorWidth; half *= 2) {
-    IntVector low, high;  // lanes of the pair (a, b): b counts on from a
-    for (int lane = 0; lane < kVectorWidth; ++lane) {
-      low[lane] = (lane & half) ? kVectorWidth + lane - half : lane;
-      high[lane] = (lane & half) ? kVectorWidth + lane : lane + half;
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < kVectorWidth; ++i) {
-      if (i & half) continue;
-      const FloatVector a = square[i], b = square[i + half];
-      square[i] = __builtin_shuffle(a, b, low);
-      square[i + half] = __builtin_shuffle(a, b, high);
-    }
-  }
-}
 
 // A packed right-hand side [depth, columns] is a row of panels, each [depth][width]: width is
 // kPanelWidth, or kVectorWidth for a last panel of so few columns; missing columns are zero.

@@ -1,16 +1,16 @@
 // Convolutions by cuDNN and matrix products by cuBLASLt, on a GPU, against their definitions summed
 // in double; the plan file; and that a call which is captured and one which is not have the same
-// bits. On the emulated device, what stands for these libraries in bf16.
+// bits. On the emulated device, what replaces these libraries in bf16.
 #include "kernels/base/bf16.h"
 #include "kernels/base/check.h"
 #include "kernels/conv2d/call.h"
 #include "kernels/gemm/call.h"
-#include "tests/support/kernel_case.h"
+#include "tests/support/conv2d_case.h"
 #ifdef BASIN_TEST_CUDA
 #include <filesystem>
 #include <fstream>
 
-#include "kernels/device/libraries.h"
+#include "kernels/device/memory.h"
 #include "tests/support/temporary_folder.h"
 #endif
 
@@ -27,32 +27,26 @@ const Conv2dShape kShapes[] = {{1, 1, 1, 1, 1, 1, 1, 1, 0},      {2, 9, 11, 5, 1
                                {2, 16, 16, 32, 64, 1, 1, 2, 0},  {1, 28, 28, 64, 128, 3, 3, 1, 1},
                                {1, 14, 14, 128, 256, 1, 1, 1, 0}};
 
-std::string text(const Conv2dShape& s) {
-  return concat(s.batch, "x", s.height, "x", s.width, "x", s.in_channels, " -> ", s.out_channels,
-                ", ", s.kernel_height, "x", s.kernel_width, "/", s.stride, "+", s.padding);
-}
-
+// Runs calls as a stream with these options does.
 #ifdef BASIN_TEST_CUDA
 class Libraries {
  public:
-  explicit Libraries(bool allow_tf32) : libraries_(gpu_runs->stream(), options(allow_tf32)) {}
+  explicit Libraries(bool allow_tf32)
+      // The workspace is copied to and from the GPU for each run.
+      : stream_(Device::kCuda,
+                {.allow_tf32 = allow_tf32, .plan_file = "", .workspace_limit = int64_t{64} << 20}) {
+  }
   template <class Call>
   int64_t workspace_bytes(const Call& call) {
-    return cuda::workspace_bytes(call, libraries_);
+    return cuda::workspace_bytes(call, stream_);
   }
   template <class Call>
   void run(const Call& call) {
-    gpu_runs->run(call, [&](const Call& on_gpu, StreamHandle) { cuda::run(on_gpu, libraries_); });
+    gpu_runs->run(call, stream_);
   }
 
  private:
-  static cuda::LibraryOptions options(bool allow_tf32) {
-    cuda::LibraryOptions options;
-    options.allow_tf32 = allow_tf32;
-    options.workspace_limit = int64_t{64} << 20;  // it is copied to and from the GPU for each run
-    return options;
-  }
-  cuda::Libraries libraries_;
+  Stream stream_;
 };
 constexpr int64_t kMostProducts = std::numeric_limits<int64_t>::max();
 #else
@@ -60,17 +54,12 @@ struct Libraries {
   explicit Libraries(bool) {}
   template <class Call>
   int64_t workspace_bytes(const Call& call) {
-    return call.workspace_bytes() + kAlignment;
+    return call.workspace_bytes();
   }
   template <class Call>
-  void run(Call call) {
-    if constexpr (requires { call.workspace; }) {
-      const auto address = reinterpret_cast<uintptr_t>(call.workspace);
-      call.workspace = static_cast<uint8_t*>(call.workspace) + (kAlignment - address % kAlignment);
-    }
+  void run(const Call& call) {
     emulated::run(call);
   }
-  static constexpr int64_t kAlignment = 64;  // an arena's memory has it
 };
 constexpr int64_t kMostProducts = 3'000'000;  // of a case, for the definition takes its time
 #endif
@@ -122,103 +111,94 @@ void compare(const Guarded<Output>& got, const std::vector<double>& want,
   CHECK_MESSAGE(worst <= 1, what);
 }
 
-// Runs the call in every way, with the workspace that it asks for. The first time finds its
-// algorithm, before it is captured.
+// Runs the call in every way. The first finds its algorithm, before it is captured.
 template <class Call>
 void run_convolution(const Call& call, Libraries& libraries,
                      std::initializer_list<GuardedBytes*> inputs, GuardedBytes& output) {
-  Guarded<uint8_t> workspace(libraries.workspace_bytes(call));
-  Call with_workspace = call;
-  with_workspace.workspace = workspace.or_null();
-  run_checked(inputs, {&output}, [&] { libraries.run(with_workspace); });
-  CHECK(workspace.intact());
+  run_with_workspace(
+      call, inputs, output, [&](const Call& each) { return libraries.workspace_bytes(each); },
+      [&](const Call& each) { libraries.run(each); });
+}
+
+// What the results of a convolution in T may differ by.
+template <class T>
+Tolerance tolerance_of(double terms, Values values) {
+  // Half a unit in the last place of bf16, twice.
+  return {terms, std::is_same_v<T, Bf16> ? 2 * 0x1p-8 : 0,
+          values == Values::kIntegers && std::is_same_v<T, float>};
+}
+
+template <class Direction, class T>
+void check_direction(const Conv2dShape& s, Values values, Libraries& libraries,
+                     const std::string& what) {
+  using Output = typename Direction::template Output<T>;
+  Numbers<T> a(Direction::first(s), values, 1), b(Direction::second(s), values, 2);
+  const std::vector<double> want = defined<Direction>(s, a.exact, b.exact);
+  const std::vector<double> magnitude = defined<Direction>(s, a.magnitude, b.magnitude);
+  for (const bool accumulate : {false, true}) {
+    if (accumulate && !Direction::kAccumulates) continue;
+    const int64_t size = Direction::output(s);
+    Guarded<Output> out =
+        accumulate ? Numbers<Output>(size, values, 3).stored : Guarded<Output>(size);
+    const Guarded<Output> start = out;
+    run_convolution(
+        Direction::template call<T>(s, a.stored.data(), b.stored.data(), out.data(), accumulate),
+        libraries, {&a.stored, &b.stored}, out);
+    compare(out, want, magnitude, accumulate ? &start : nullptr,
+            tolerance_of<T>(static_cast<double>(Direction::terms(s)), values),
+            concat(Direction::kName, accumulate ? ", added, " : ", ", what));
+  }
+}
+
+template <class T>
+void check_epilogue(const Conv2dShape& s, Values values, Libraries& libraries,
+                    const std::string& what) {
+  Numbers<T> x(s.x_size(), values, 1), w(s.w_size(), values, 2), bias(s.out_channels, values, 6),
+      residual(s.y_size(), values, 7);
+  const std::vector<double> want = defined<Forward>(s, x.exact, w.exact);
+  const std::vector<double> magnitude = defined<Forward>(s, x.magnitude, w.magnitude);
+  // Where cuDNN has no engine for the whole, the convolution is rounded to bf16, too: half a unit
+  // of its own size, here as terms of a sum.
+  const double sum_terms = static_cast<double>(Forward::terms(s)) + 2;
+  const double apart = std::is_same_v<T, Bf16> ? 0x1p16 / sum_terms : 0;
+  for (int options = 0; options < 4; ++options) {
+    const bool with_residual = options & 1, relu = options & 2;
+    std::vector<double> added = want, terms = magnitude;
+    for (size_t i = 0; i < want.size(); ++i) {
+      const size_t k = i % static_cast<size_t>(s.out_channels);
+      added[i] += bias.exact[k] + (with_residual ? residual.exact[i] : 0);
+      if (relu) added[i] = std::max(added[i], 0.0);
+      terms[i] += bias.magnitude[k] + (with_residual ? residual.magnitude[i] : 0);
+      terms[i] += apart * std::abs(want[i]);
+    }
+    Guarded<T> y(s.y_size());
+    run_convolution(Conv2dForward<T>{.shape = s,
+                                     .x = x.stored.data(),
+                                     .w = w.stored.data(),
+                                     .y = y.data(),
+                                     .bias = bias.stored.data(),
+                                     .residual = with_residual ? residual.stored.data() : nullptr,
+                                     .relu = relu},
+                    libraries, {&x.stored, &w.stored, &bias.stored, &residual.stored}, y);
+    compare(y, added, terms, static_cast<Guarded<T>*>(nullptr), tolerance_of<T>(sum_terms, values),
+            concat("forward with bias", with_residual ? ", residual" : "", relu ? ", ReLU" : "",
+                   ", ", what));
+  }
 }
 
 template <class T>
 void check_convolutions(Values values, bool allow_tf32) {
   Libraries libraries(allow_tf32);
-  const bool exact = values == Values::kIntegers && std::is_same_v<T, float>;
-  // Half a unit in the last place of bf16, twice.
-  const double rounding = std::is_same_v<T, Bf16> ? 2 * 0x1p-8 : 0;
   for (const Conv2dShape& s : kShapes) {
     if (s.flops() / 2 > static_cast<double>(kMostProducts)) continue;
     const std::string what =
         concat(std::is_same_v<T, Bf16> ? "bf16 " : (allow_tf32 ? "tf32 " : "float "),
-               name_of(values), " ", text(s));
+               name_of(values), " ", name(s));
     CAPTURE(what);
-    Numbers<T> x(s.x_size(), values, 1), w(s.w_size(), values, 2), dy(s.y_size(), values, 3);
-    std::vector<double> want, magnitude;
-    const auto oracle = [&](int64_t size, const auto& definition) {
-      want.resize(static_cast<size_t>(size));
-      magnitude.resize(static_cast<size_t>(size));
-      definition(x.exact.data(), w.exact.data(), dy.exact.data(), want.data());
-      definition(x.magnitude.data(), w.magnitude.data(), dy.magnitude.data(), magnitude.data());
-    };
-
-    oracle(s.y_size(), [&](const double* a, const double* b, const double*, double* out) {
-      cpu::conv2d_forward_naive(Conv2dForward<double>{s, a, b, out, nullptr});
-    });
-    Guarded<T> y(s.y_size());
-    run_convolution(Conv2dForward<T>{s, x.stored.data(), w.stored.data(), y.data(), nullptr},
-                    libraries, {&x.stored, &w.stored}, y);
-    const auto area = static_cast<double>(s.kernel_height * s.kernel_width);
-    compare(y, want, magnitude, static_cast<Guarded<T>*>(nullptr),
-            {area * static_cast<double>(s.in_channels), rounding, exact}, "forward, " + what);
-
-    // Where cuDNN has no engine for the whole, the convolution is rounded to bf16, too: half a unit
-    // of its own size, here as terms of a sum.
-    const double sum_terms = area * static_cast<double>(s.in_channels) + 2;
-    const double apart = std::is_same_v<T, Bf16> ? 0x1p16 / sum_terms : 0;
-    Numbers<T> bias(s.out_channels, values, 6);
-    Numbers<T> residual(s.y_size(), values, 7);
-    for (int options = 0; options < 4; ++options) {
-      const bool with_residual = options & 1, relu = options & 2;
-      std::vector<double> added = want, terms = magnitude;
-      for (size_t i = 0; i < want.size(); ++i) {
-        const size_t k = i % static_cast<size_t>(s.out_channels);
-        added[i] += bias.exact[k] + (with_residual ? residual.exact[i] : 0);
-        if (relu) added[i] = std::max(added[i], 0.0);
-        terms[i] += bias.magnitude[k] + (with_residual ? residual.magnitude[i] : 0);
-        terms[i] += apart * std::abs(want[i]);
-      }
-      Guarded<T> z(s.y_size());
-      run_convolution(Conv2dForward<T>{s, x.stored.data(), w.stored.data(), z.data(), nullptr,
-                                       bias.stored.data(),
-                                       with_residual ? residual.stored.data() : nullptr, relu},
-                      libraries, {&x.stored, &w.stored, &bias.stored, &residual.stored}, z);
-      compare(z, added, terms, static_cast<Guarded<T>*>(nullptr), {sum_terms, rounding, exact},
-              concat("forward with bias", with_residual ? ", residual" : "", relu ? ", ReLU" : "",
-                     ", ", what));
-    }
-
-    for (bool accumulate : {false, true}) {
-      const std::string how = accumulate ? "added, " : "";
-      oracle(s.x_size(), [&](const double*, const double* b, const double* c, double* out) {
-        cpu::conv2d_backward_data_naive(Conv2dBackwardData<double>{s, c, b, out, false, nullptr});
-      });
-      Guarded<T> dx =
-          accumulate ? Numbers<T>(s.x_size(), values, 4).stored : Guarded<T>(s.x_size());
-      const Guarded<T> dx_start = dx;
-      run_convolution(Conv2dBackwardData<T>{s, dy.stored.data(), w.stored.data(), dx.data(),
-                                            accumulate, nullptr},
-                      libraries, {&dy.stored, &w.stored}, dx);
-      compare(dx, want, magnitude, accumulate ? &dx_start : nullptr,
-              {area * static_cast<double>(s.out_channels) + 1, rounding, exact},
-              "backward data, " + how + what);
-
-      oracle(s.w_size(), [&](const double* a, const double*, const double* c, double* out) {
-        cpu::conv2d_backward_weights_naive(
-            Conv2dBackwardWeights<double>{s, a, c, out, false, nullptr});
-      });
-      Guarded<float> dw = output<float>(s.w_size(), accumulate, values, 5);
-      const Guarded<float> dw_start = dw;
-      run_convolution(Conv2dBackwardWeights<T>{s, x.stored.data(), dy.stored.data(), dw.data(),
-                                               accumulate, nullptr},
-                      libraries, {&x.stored, &dy.stored}, dw);
-      const double terms = static_cast<double>(s.batch * s.out_height() * s.out_width()) + 1;
-      compare(dw, want, magnitude, accumulate ? &dw_start : nullptr, {terms, rounding, exact},
-              "backward weights, " + how + what);
-    }
+    check_direction<Forward, T>(s, values, libraries, what);
+    check_epilogue<T>(s, values, libraries, what);
+    check_direction<BackwardData, T>(s, values, libraries, what);
+    check_direction<BackwardWeights, T>(s, values, libraries, what);
   }
 }
 
@@ -250,8 +230,15 @@ void check_products(Values values, bool allow_tf32) {
           }
         }
       }
-      const Gemm<T, Output> call{transpose_a,     transpose_b,     m,        n,         k,
-                                 a.stored.data(), b.stored.data(), c.data(), accumulate};
+      const Gemm<T, Output> call{.transpose_a = transpose_a,
+                                 .transpose_b = transpose_b,
+                                 .m = m,
+                                 .n = n,
+                                 .k = k,
+                                 .a = a.stored.data(),
+                                 .b = b.stored.data(),
+                                 .c = c.data(),
+                                 .accumulate = accumulate};
       run_checked({&a.stored, &b.stored}, {&c}, [&] { libraries.run(call); });
       compare(
           c, want, magnitude, accumulate ? &start : nullptr,
@@ -270,11 +257,11 @@ std::string read(const std::filesystem::path& path) {
 
 }  // namespace
 
-TEST_CASE("cuDNN, or what stands for it: convolutions in bf16") {
+TEST_CASE("cuDNN, or what replaces it: convolutions in bf16") {
   check_convolutions<Bf16>(Values::kIntegers, false);
   check_convolutions<Bf16>(Values::kNormal, false);
 }
-TEST_CASE("cuBLASLt, or what stands for it: products in bf16, and of bf16 in float") {
+TEST_CASE("cuBLASLt, or what replaces it: products in bf16, and of bf16 in float") {
   check_products<Bf16>(Values::kIntegers, false);
   check_products<Bf16>(Values::kNormal, false);
   check_products<Bf16, float>(Values::kIntegers, false);
@@ -297,52 +284,52 @@ TEST_CASE("cuBLASLt: products in TF32 of numbers that TF32 holds") {
   check_products<float>(Values::kIntegers, true);
 }
 
-TEST_CASE("cuDNN: a plan that was chosen is found again, and one that is damaged chosen anew") {
+TEST_CASE("cuDNN: an algorithm that was chosen is found again, one that is damaged chosen again") {
   const TemporaryFolder folder;
-  cuda::LibraryOptions options;
-  options.plan_file = (folder.path / "plans.txt").string();
-  const Conv2dForward<float> call{
-      {2, 8, 8, 16, 16, 3, 3, 1, 1}, nullptr, nullptr, nullptr, nullptr};
-  const auto tuned = [&] {
-    cuda::Libraries libraries(gpu_runs->stream(), options);
-    cuda::workspace_bytes(call, libraries);
-    cuda::workspace_bytes(call, libraries);
-    return libraries.tuned();
+  const std::filesystem::path file = folder.path / "algorithms.txt",
+                              before = folder.path / "before";
+  const Conv2dForward<float> call{.shape = {2, 8, 8, 16, 16, 3, 3, 1, 1}};
+  // Every choice replaces the file.
+  const auto chooses = [&] {
+    std::filesystem::remove(before);
+    if (std::filesystem::exists(file)) std::filesystem::create_hard_link(file, before);
+    Stream stream(Device::kCuda, {.plan_file = file.string()});
+    cuda::workspace_bytes(call, stream);
+    cuda::workspace_bytes(call, stream);
+    return !std::filesystem::exists(before) || !std::filesystem::equivalent(file, before);
   };
-  CHECK(tuned() == 1);
-  CHECK(tuned() == 0);
-  std::string text = read(options.plan_file);
+  CHECK(chooses());
+  CHECK(!chooses());
+  std::string text = read(file);
   text[text.size() - 2] ^= 1;
-  std::ofstream(options.plan_file) << text;
-  CHECK(tuned() == 1);
-  CHECK(tuned() == 0);
+  std::ofstream(file) << text;
+  CHECK(chooses());
+  CHECK(!chooses());
 }
 
 TEST_CASE("device memory, pinned memory and copies in all directions") {
-  const StreamHandle stream = gpu_runs->stream();
+  Stream& stream = gpu_runs->stream();
   constexpr int64_t kBytes = 100'000;
-  auto* from = static_cast<uint8_t*>(cuda::allocate_pinned(kBytes));
-  auto* to = static_cast<uint8_t*>(cuda::allocate_pinned(kBytes));
+  auto* from = static_cast<uint8_t*>(allocate_pinned(Device::kCuda, kBytes));
+  auto* to = static_cast<uint8_t*>(allocate_pinned(Device::kCuda, kBytes));
   for (int64_t i = 0; i < kBytes; ++i) from[i] = static_cast<uint8_t>(i * 7);
   void* first = cuda::allocate(kBytes);
   void* second = cuda::allocate(kBytes);
   CHECK(reinterpret_cast<uintptr_t>(first) % 256 == 0);
-  cuda::Event begin, end;
-  begin.record(stream);
-  cuda::copy(first, from, kBytes, stream);
-  cuda::copy(second, first, kBytes, stream);
-  cuda::zero(first, kBytes / 2, stream);
-  cuda::copy(to, second, kBytes, stream);
-  end.record(stream);
-  cuda::synchronize(stream);
+  const auto begin = make_event(Device::kCuda), end = make_event(Device::kCuda);
+  begin->record(stream);
+  stream.copy_to_device(first, from, kBytes);
+  stream.copy(second, first, kBytes);
+  stream.zero(first, kBytes / 2);
+  end->record(stream);
+  stream.copy_to_host(to, second, kBytes);
   CHECK(std::memcmp(from, to, kBytes) == 0);
-  CHECK(end.milliseconds_since(begin) >= 0);
-  cuda::copy(to, first, kBytes, stream);
-  cuda::synchronize(stream);
+  CHECK(end->seconds_since(*begin) >= 0);
+  stream.copy_to_host(to, first, kBytes);
   CHECK(std::all_of(to, to + kBytes / 2, [](uint8_t byte) { return byte == 0; }));
   CHECK(std::memcmp(from + kBytes / 2, to + kBytes / 2, kBytes / 2) == 0);
   for (void* memory : {first, second}) cuda::release(memory);
-  for (void* memory : {from, to}) cuda::release_pinned(memory);
+  for (void* memory : {from, to}) release_pinned(Device::kCuda, memory);
 }
 
 TEST_CASE("device errors name the call, the error and what to do") {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/device/cuda.h"
+#include "kernels/device/declarations.h"
 
 namespace basin::test {
 
@@ -47,19 +48,22 @@ class HostBytes : public std::vector<std::byte> {
 class GpuRuns {
  public:
   // `guard`: bytes at both ends of a buffer that no kernel may touch.
-  explicit GpuRuns(int64_t guard) : guard_(guard), stream_(cuda::create_stream()) {}
-  ~GpuRuns() { cuda::destroy_stream(stream_); }
+  explicit GpuRuns(int64_t guard) : guard_(guard) {}
   GpuRuns(const GpuRuns&) = delete;
   GpuRuns& operator=(const GpuRuns&) = delete;
 
-  StreamHandle stream() const { return stream_; }
+  Stream& stream() { return stream_; }
   bool capture = false;         // calls are captured into a graph, which is then launched
   bool without_guards = false;  // so that compute-sanitizer sees each access outside of a buffer
   int64_t runs = 0;
 
-  // Runs body(call, stream), with the pointers of `call` into buffers replaced.
-  template <class Call, class Body>
-  void run(const Call& call, const Body& body) {
+  // Runs `call` on `stream`, or on that of this object, with its pointers into buffers replaced.
+  template <class Call>
+  void run(const Call& call) {
+    run(call, stream_);
+  }
+  template <class Call>
+  void run(const Call& call, Stream& stream) {
     static_assert(std::is_trivially_copyable_v<Call>);
     Call on_gpu = call;
     std::list<Copy> copies;
@@ -76,23 +80,21 @@ class GpuRuns {
       }
       if (!copy) {
         copy = &copies.emplace_back(host, skipped);
-        cuda::copy(copy->on_gpu, host->data() + skipped, copy->bytes, stream_);
+        stream.copy_to_device(copy->on_gpu, host->data() + skipped, copy->bytes);
       }
       std::byte* const replaced = copy->on_gpu + (address - host->data() - skipped);
       std::memcpy(reinterpret_cast<char*>(&on_gpu) + at, &replaced, sizeof(replaced));
     }
     if (capture) {
-      cuda::begin_capture(stream_);
-      body(on_gpu, stream_);
-      cuda::launch(*cuda::end_capture(stream_), stream_);
+      stream.begin_capture();
+      cuda::run(on_gpu, stream);
+      stream.replay(*stream.end_capture());
     } else {
-      body(on_gpu, stream_);
+      cuda::run(on_gpu, stream);
     }
-    cuda::synchronize(stream_);
     for (const Copy& copy : copies) {
-      cuda::copy(copy.host->data() + skipped, copy.on_gpu, copy.bytes, stream_);
+      stream.copy_to_host(copy.host->data() + skipped, copy.on_gpu, copy.bytes);
     }
-    cuda::synchronize(stream_);
     ++runs;
   }
 
@@ -112,7 +114,7 @@ class GpuRuns {
   };
 
   int64_t guard_;
-  StreamHandle stream_;
+  Stream stream_{Device::kCuda};
 };
 
 // Made by the main function where there is a GPU.
@@ -124,7 +126,6 @@ inline std::unique_ptr<GpuRuns> gpu_runs;
 namespace basin::on_gpu {
 template <class Call>
 void run(const Call& call) {
-  test::gpu_runs->run(call,
-                      [](const Call& on_gpu, StreamHandle stream) { cuda::run(on_gpu, stream); });
+  test::gpu_runs->run(call);
 }
 }  // namespace basin::on_gpu

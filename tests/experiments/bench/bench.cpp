@@ -55,15 +55,15 @@ BenchResult bench_of(const std::string& model, bool training, int64_t batch, int
 }  // namespace
 
 TEST_CASE("describe_call: geometry and what decides the bytes") {
-  const Conv2dForward<float> forward{{16, 56, 54, 64, 128, 3, 5, 2, 1}, {}, {}, {}, {}};
+  const Conv2dForward<float> forward{.shape = {16, 56, 54, 64, 128, 3, 5, 2, 1}};
   CHECK(geometry_text(describe_call(forward)) == "16x56x54x64 3x5/2 -> 128");
   CHECK(describe_call(forward).element_bytes == 4);
   CHECK(describe_call(forward).flops == forward.flops());
   CHECK(describe_call(forward).bytes == forward.bytes());
-  const Conv2dBackwardData<double> backward{kPointwise, {}, {}, {}, true, {}};
+  const Conv2dBackwardData<double> backward{.shape = kPointwise, .dx = {nullptr, true}};
   CHECK(geometry_text(describe_call(backward)) == "2x4x4x8 1x1/1 -> 8 +accumulate");
   CHECK(describe_call(backward).element_bytes == 8);
-  const Gemm<float> product{true, false, 2, 3, 4, {}, {}, {}, false};
+  const Gemm<float> product{.transpose_a = true, .m = 2, .n = 3, .k = 4};
   CHECK(geometry_text(describe_call(product)) == "2x3x4 A^T");
   MaxPoolForward<float> pool{};
   pool.batch = 2, pool.height = 8, pool.width = 6, pool.channels = 5;
@@ -82,9 +82,9 @@ TEST_CASE("describe_call: geometry and what decides the bytes") {
 }
 
 TEST_CASE("call table: sums, rates and floors") {
-  const Add<float> add{nullptr, nullptr, nullptr, 1000};                      // 1000 FLOPs, 12 kB
-  const Add<float> large{nullptr, nullptr, nullptr, 3000};                    // 3000 FLOPs, 36 kB
-  const Gemm<float> product{false, false, 100, 100, 100, {}, {}, {}, false};  // 2 MFLOP, 120 kB
+  const Add<float> add{nullptr, nullptr, nullptr, 1000};    // 1000 FLOPs, 12 kB
+  const Add<float> large{nullptr, nullptr, nullptr, 3000};  // 3000 FLOPs, 36 kB
+  const Gemm<float> product{.m = 100, .n = 100, .k = 100};  // 2 MFLOP, 120 kB
   const std::vector<TimedCall> calls = {timed(describe_call(add), 0, 0.5e-6),
                                         timed(describe_call(product), 1e-6, 4e-6),
                                         timed(describe_call(large), 5e-6, 1.5e-6)};
@@ -131,7 +131,7 @@ TEST_CASE("call table: sums, rates and floors") {
   CHECK(step.host_seconds() == doctest::Approx(4e-6));
 
   // A row of a call that bounds differently by size: the floor is the calls', not the sum's.
-  const Gemm<float> thin{false, false, 1, 1000, 1000, {}, {}, {}, false};  // 2 MFLOP, 4.008 MB
+  const Gemm<float> thin{.m = 1, .n = 1000, .k = 1000};  // 2 MFLOP, 4.008 MB
   const std::vector<CallRow> mixed =
       call_table({timed(describe_call(product), 0, 4e-6), timed(describe_call(thin), 4e-6, 50e-6)},
                  peaks, false);
@@ -153,11 +153,12 @@ TEST_CASE("roofline: a block of batch norm by hand") {
   SgdStep<float> sgd{};
   sgd.size = 64;
   const std::vector<TimedCall> calls = {
-      timed(describe_call(Conv2dForward<float>{kPointwise, {}, {}, {}, {}}), 0, 1),
+      timed(describe_call(Conv2dForward<float>{.shape = kPointwise}), 0, 1),
       timed(describe_call(norm), 1, 1),
       timed(describe_call(norm_backward), 3, 1),
-      timed(describe_call(Conv2dBackwardWeights<float>{kPointwise, {}, {}, {}, false, {}}), 4, 1),
-      timed(describe_call(Conv2dBackwardData<float>{kPointwise, {}, {}, {}, true, {}}), 5, 1),
+      timed(describe_call(Conv2dBackwardWeights<float>{.shape = kPointwise}), 4, 1),
+      timed(describe_call(Conv2dBackwardData<float>{.shape = kPointwise, .dx = {nullptr, true}}), 5,
+            1),
       timed(describe_call(sgd), 6, 1)};
   const double conv = 1024 + 256 + 1024;
   const std::vector<RooflineLevel> levels = roofline_levels(calls, round_peaks());
@@ -200,7 +201,7 @@ TEST_CASE("roofline: a stem in one call has the levels of one in its parts") {
   for (const bool training : {true, false}) {
     CAPTURE(training);
     uint8_t* const index = training ? &place : nullptr;
-    const TimedCall conv = timed(describe_call(Conv2dForward<float>{shape, {}, {}, {}, {}}), 0, 1);
+    const TimedCall conv = timed(describe_call(Conv2dForward<float>{.shape = shape}), 0, 1);
     BatchNormTrainForward<float> train{};
     train.relu = true, train.rows = rows, train.channels = 8;
     const BatchNormForward<float> evaluate = train.forward();
@@ -229,7 +230,7 @@ TEST_CASE("roofline: a stem in one call has the levels of one in its parts") {
       both.batch = 2, both.height = 8, both.width = 6, both.channels = 8;
       add(together, both);
       for (auto* calls : {&parts, &together}) {
-        add(*calls, Conv2dBackwardWeights<float>{shape, {}, {}, {}, false, {}});
+        add(*calls, Conv2dBackwardWeights<float>{.shape = shape});
       }
     }
     const std::vector<RooflineLevel> expected = roofline_levels(parts, round_peaks());

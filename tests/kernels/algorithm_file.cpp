@@ -1,5 +1,5 @@
 // The file of chosen algorithms: kept, merged, and used as far as it can be trusted.
-#include "kernels/conv2d/plan_file.h"
+#include "kernels/conv2d/algorithm_file.h"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -14,7 +14,7 @@
 #include "kernels/base/check.h"
 #include "tests/support/temporary_folder.h"
 
-using basin::PlanFile;
+using basin::AlgorithmFile;
 
 namespace {
 
@@ -25,21 +25,21 @@ std::string read(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("plan file: what was added is found, by others too, and what they added is kept") {
+TEST_CASE("algorithm file: what was added is found, by others too, and what they added is kept") {
   const TemporaryFolder folder;
   const std::string path = (folder.path / "plans.txt").string();
-  PlanFile first(path), second(path);
+  AlgorithmFile first(path), second(path);
   CHECK(first.find("a") == "");
   first.add("a", "direct engine 1");
   second.add("b", "scratch engine 2 3:4");
   first.add("a", "direct engine 5");
-  const PlanFile third(path);
+  const AlgorithmFile third(path);
   CHECK(third.find("a") == "direct engine 5");
   CHECK(third.find("b") == "scratch engine 2 3:4");
   CHECK(third.find("c") == "");
 }
 
-TEST_CASE("plan file: processes that add at once lose nothing, in a folder that they make") {
+TEST_CASE("algorithm file: processes that add at once lose nothing, in a folder that they make") {
   constexpr int kProcesses = 4, kChoices = 25;
   const TemporaryFolder folder;
   const std::string path = (folder.path / "made" / "plans.txt").string();
@@ -48,7 +48,7 @@ TEST_CASE("plan file: processes that add at once lose nothing, in a folder that 
     const pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
-      PlanFile file(path);
+      AlgorithmFile file(path);
       for (int choice = 0; choice < kChoices; ++choice) {
         file.add(basin::concat("process ", process, " choice ", choice), "direct engine 1");
       }
@@ -61,7 +61,7 @@ TEST_CASE("plan file: processes that add at once lose nothing, in a folder that 
     REQUIRE(waitpid(child, &status, 0) == child);
     CHECK(status == 0);
   }
-  const PlanFile file(path);
+  const AlgorithmFile file(path);
   int found = 0;
   for (int process = 0; process < kProcesses; ++process) {
     for (int choice = 0; choice < kChoices; ++choice) {
@@ -74,10 +74,10 @@ TEST_CASE("plan file: processes that add at once lose nothing, in a folder that 
   CHECK(std::distance(std::filesystem::directory_iterator(folder.path / "made"), {}) == 2);
 }
 
-TEST_CASE("plan file: a damaged line is left out, and the others are used") {
+TEST_CASE("algorithm file: a damaged line is left out, and the others are used") {
   const TemporaryFolder folder;
   const std::string path = (folder.path / "plans.txt").string();
-  PlanFile file(path);
+  AlgorithmFile file(path);
   for (const char* key : {"a", "b", "c"}) file.add(key, "direct engine 1");
   const std::string whole = read(path);
   // Every byte in turn: whatever it was, what is still found is what was added.
@@ -85,7 +85,7 @@ TEST_CASE("plan file: a damaged line is left out, and the others are used") {
     std::string damaged = whole;
     damaged[at] = damaged[at] == 'x' ? 'y' : 'x';
     std::ofstream(path) << damaged;
-    const PlanFile again(path);
+    const AlgorithmFile again(path);
     int found = 0;
     for (const char* key : {"a", "b", "c"}) {
       const std::string value = again.find(key);
@@ -96,7 +96,7 @@ TEST_CASE("plan file: a damaged line is left out, and the others are used") {
   }
   for (size_t length = 0; length < whole.size(); ++length) {
     std::ofstream(path) << whole.substr(0, length);
-    const PlanFile again(path);
+    const AlgorithmFile again(path);
     for (const char* key : {"a", "b", "c"}) {
       const std::string value = again.find(key);
       CHECK((value == "" || value == "direct engine 1"));
@@ -104,21 +104,22 @@ TEST_CASE("plan file: a damaged line is left out, and the others are used") {
   }
 }
 
-TEST_CASE("plan file: a file of another format is replaced by the next choice") {
+TEST_CASE("algorithm file: a file of another format is replaced by the next choice") {
   const TemporaryFolder folder;
   const std::string path = (folder.path / "plans.txt").string();
   std::ofstream(path) << "{\"json\": true}\n";
-  PlanFile file(path);
+  AlgorithmFile file(path);
   file.add("a", "direct engine 1");
-  CHECK(PlanFile(path).find("a") == "direct engine 1");
+  CHECK(AlgorithmFile(path).find("a") == "direct engine 1");
 }
 
 TEST_CASE(
-    "plan file: without a path, and where nothing can be written, choices hold for the process") {
+    "algorithm file: without a path, and where nothing can be written, choices hold for the "
+    "process") {
   const TemporaryFolder folder;
   std::ofstream(folder.path / "file") << "no folder";
-  PlanFile nowhere(""), unwritable((folder.path / "file" / "plans.txt").string());
-  for (PlanFile* file : {&nowhere, &unwritable}) {
+  AlgorithmFile nowhere(""), unwritable((folder.path / "file" / "plans.txt").string());
+  for (AlgorithmFile* file : {&nowhere, &unwritable}) {
     file->add("a", "direct engine 1");
     file->add("b", "direct engine 2");
     CHECK(file->find("a") == "direct engine 1");

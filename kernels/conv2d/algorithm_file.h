@@ -9,12 +9,12 @@ namespace basin {
 // One line for each choice, `checksum key = value`, under a line that names the format. The file is
 // replaced as a whole, so a reader never sees half of it; processes that add to it at once wait for
 // each other at the lock PATH.lock, so that none loses what another adds.
-class PlanFile {
+class AlgorithmFile {
  public:
   // Reads the file if there is one; `path` empty: nothing is read or kept. A file of another format
   // or with damaged lines is reported on stderr, by name and line; what can be trusted of it is
   // used.
-  explicit PlanFile(std::string path);
+  explicit AlgorithmFile(std::string path);
 
   // The value of `key`; empty if there is none.
   std::string find(const std::string& key) const;

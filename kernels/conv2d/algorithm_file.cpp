@@ -1,5 +1,5 @@
 // The file of chosen algorithms: reading with checksums, replacing as a whole.
-#include "kernels/conv2d/plan_file.h"
+#include "kernels/conv2d/algorithm_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -53,16 +53,16 @@ std::string temporary_name(const std::string& path) {
 
 }  // namespace
 
-PlanFile::PlanFile(std::string path) : path_(std::move(path)) {
+AlgorithmFile::AlgorithmFile(std::string path) : path_(std::move(path)) {
   read(entries_, true);
 }
 
-void PlanFile::read(std::map<std::string, std::string>& entries, bool report) const {
+void AlgorithmFile::read(std::map<std::string, std::string>& entries, bool report) const {
   if (path_.empty()) return;
   std::ifstream file(path_);
   if (!file) {
     if (report && std::filesystem::exists(path_)) {
-      std::fprintf(stderr, "basin: warning: cannot read %s; algorithms are chosen anew\n",
+      std::fprintf(stderr, "basin: warning: cannot read %s; algorithms are chosen again\n",
                    path_.c_str());
     }
     return;
@@ -71,10 +71,11 @@ void PlanFile::read(std::map<std::string, std::string>& entries, bool report) co
   std::getline(file, line);
   if (line != kFormat) {
     if (report) {
-      std::fprintf(stderr,
-                   "basin: warning: %s does not begin with \"%s\"; algorithms are chosen anew, and "
-                   "the file is replaced\n",
-                   path_.c_str(), kFormat);
+      std::fprintf(
+          stderr,
+          "basin: warning: %s does not begin with \"%s\"; algorithms are chosen again, and "
+          "the file is replaced\n",
+          path_.c_str(), kFormat);
     }
     return;
   }
@@ -84,21 +85,22 @@ void PlanFile::read(std::map<std::string, std::string>& entries, bool report) co
         line.substr(0, 8) == checksum(line.substr(9))) {
       entries[line.substr(9, separator - 9)] = line.substr(separator + 3);
     } else if (report) {
-      std::fprintf(stderr, "basin: warning: %s, line %d is damaged; its algorithm is chosen anew\n",
+      std::fprintf(stderr,
+                   "basin: warning: %s, line %d is damaged; its algorithm is chosen again\n",
                    path_.c_str(), number);
     }
   }
 }
 
-std::string PlanFile::find(const std::string& key) const {
+std::string AlgorithmFile::find(const std::string& key) const {
   const auto at = entries_.find(key);
   return at == entries_.end() ? std::string() : at->second;
 }
 
-void PlanFile::add(const std::string& key, const std::string& value) {
+void AlgorithmFile::add(const std::string& key, const std::string& value) {
   BASIN_CHECK(key.find('\n') == std::string::npos && value.find('\n') == std::string::npos &&
                   key.find(kSeparator) == std::string::npos,
-              "plan file: key or value with a separator: ", key);
+              "file of algorithms: key or value with a separator: ", key);
   entries_[key] = value;
   if (path_.empty()) return;
   std::error_code ignored;
@@ -126,7 +128,7 @@ void PlanFile::add(const std::string& key, const std::string& value) {
   std::filesystem::remove(temporary, ignored);
   if (!write_failed_) {
     std::fprintf(stderr,
-                 "basin: warning: cannot write %s; algorithms are chosen anew in each run\n",
+                 "basin: warning: cannot write %s; algorithms are chosen again in each run\n",
                  path_.c_str());
   }
   write_failed_ = true;
