@@ -1,5 +1,5 @@
-// Stacks from mmap with a guard page, and the switch between them in assembly for x86-64 and
-// aarch64; ucontext elsewhere, which costs a system call for each switch.
+// Stacks from mmap with a guard page, and the switch between them in assembly: that of ucontext
+// would cost a system call.
 #include "kernels/emulator/fiber.h"
 
 #include <sys/mman.h>
@@ -10,14 +10,16 @@
 #include "kernels/base/check.h"
 #include "kernels/emulator/sanitizers.h"
 
-#ifndef BASIN_EMULATOR_UCONTEXT
+#ifndef __x86_64__
+#error "the emulator switches stacks on x86-64 only"
+#endif
+
 // Saves the callee-saved registers on the stack, stores the stack pointer in *from, and continues
 // where `to` was saved.
 extern "C" void basin_emulator_switch(void** from, void* to);
 // Where a new stack begins: calls the fiber's entry().
 extern "C" void basin_emulator_begin();
 
-#if defined(__x86_64__)
 asm(R"(
 .text
 .p2align 4
@@ -52,54 +54,6 @@ basin_emulator_begin:
   .cfi_endproc
 .size basin_emulator_begin, .-basin_emulator_begin
 )");
-#elif defined(__aarch64__)
-asm(R"(
-.text
-.p2align 4
-.globl basin_emulator_switch
-.type basin_emulator_switch, %function
-basin_emulator_switch:
-  sub sp, sp, #160
-  stp x19, x20, [sp, #0]
-  stp x21, x22, [sp, #16]
-  stp x23, x24, [sp, #32]
-  stp x25, x26, [sp, #48]
-  stp x27, x28, [sp, #64]
-  stp x29, x30, [sp, #80]
-  stp d8, d9, [sp, #96]
-  stp d10, d11, [sp, #112]
-  stp d12, d13, [sp, #128]
-  stp d14, d15, [sp, #144]
-  mov x9, sp
-  str x9, [x0]
-  mov sp, x1
-  ldp x19, x20, [sp, #0]
-  ldp x21, x22, [sp, #16]
-  ldp x23, x24, [sp, #32]
-  ldp x25, x26, [sp, #48]
-  ldp x27, x28, [sp, #64]
-  ldp x29, x30, [sp, #80]
-  ldp d8, d9, [sp, #96]
-  ldp d10, d11, [sp, #112]
-  ldp d12, d13, [sp, #128]
-  ldp d14, d15, [sp, #144]
-  add sp, sp, #160
-  ret
-.size basin_emulator_switch, .-basin_emulator_switch
-
-.p2align 4
-.globl basin_emulator_begin
-.type basin_emulator_begin, %function
-basin_emulator_begin:
-  .cfi_startproc
-  .cfi_undefined x30
-  blr x19
-  brk #1
-  .cfi_endproc
-.size basin_emulator_begin, .-basin_emulator_begin
-)");
-#endif
-#endif
 
 namespace basin::emulator {
 namespace {
@@ -136,14 +90,6 @@ void Fiber::restart() {
   unpoison(bottom_, size_);
   fake_stack_ = nullptr;
   char* top = const_cast<char*>(static_cast<const char*>(bottom_)) + size_;
-#ifdef BASIN_EMULATOR_UCONTEXT
-  getcontext(&context_);
-  context_.uc_stack.ss_sp = const_cast<void*>(bottom_);
-  context_.uc_stack.ss_size = size_;
-  context_.uc_link = nullptr;
-  makecontext(&context_, entry_, 0);
-  static_cast<void>(top);
-#elif defined(__x86_64__)
   // As basin_emulator_switch leaves a stack: six registers, of which rbx is the function, and the
   // return address. The rest keeps the stack aligned to 16 bytes.
   auto** frame = reinterpret_cast<void**>(top) - 9;
@@ -151,13 +97,6 @@ void Fiber::restart() {
   frame[4] = reinterpret_cast<void*>(entry_);
   frame[6] = reinterpret_cast<void*>(basin_emulator_begin);
   stack_pointer_ = frame;
-#elif defined(__aarch64__)
-  auto** frame = reinterpret_cast<void**>(top) - 20;
-  for (int i = 0; i < 20; ++i) frame[i] = nullptr;
-  frame[0] = reinterpret_cast<void*>(entry_);                 // x19
-  frame[11] = reinterpret_cast<void*>(basin_emulator_begin);  // x30
-  stack_pointer_ = frame;
-#endif
 }
 
 void Fiber::switch_to(Fiber& next) {
@@ -173,11 +112,7 @@ void Fiber::leave_for(Fiber& next, void** kept) {
   leaving = this;
   entering = &next;
   before_switch(kept, next.bottom_, next.size_);
-#ifdef BASIN_EMULATOR_UCONTEXT
-  swapcontext(&context_, &next.context_);
-#else
   basin_emulator_switch(&stack_pointer_, next.stack_pointer_);
-#endif
 }
 
 void Fiber::arrived() {

@@ -3,13 +3,6 @@
 
 #include <cstddef>
 
-#if !defined(BASIN_EMULATOR_UCONTEXT) && !defined(__x86_64__) && !defined(__aarch64__)
-#define BASIN_EMULATOR_UCONTEXT
-#endif
-#ifdef BASIN_EMULATOR_UCONTEXT
-#include <ucontext.h>
-#endif
-
 namespace basin::emulator {
 
 // A flow of execution: that of a host thread (made by the default constructor), or one with its own
@@ -40,11 +33,7 @@ class Fiber {
 
   void (*entry_)() = nullptr;
   char* memory_ = nullptr;  // guard page, then the stack
-#ifdef BASIN_EMULATOR_UCONTEXT
-  ucontext_t context_;
-#else
   void* stack_pointer_ = nullptr;
-#endif
   // For AddressSanitizer.
   const void* bottom_ = nullptr;
   size_t size_ = 0;
