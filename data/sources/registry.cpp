@@ -9,19 +9,21 @@ namespace basin::data {
 namespace {
 
 // The loader, the spec as the user writes it, and a line of help. What follows the colon in a spec
-// goes to the loader as `place`.
-#define BASIN_DATA_SETS(ROW)                                                                     \
-  ROW(load_fashion, "fashion/photo", "Fashion-MNIST, 10 classes, 32x32")                         \
-  ROW(load_fashion, "fashion/clipart", "the same garments in flat colours with outlines")        \
-  ROW(load_fashion, "fashion/quickdraw", "the same garments as line drawings")                   \
-  ROW(load_fashion, "fashion/mosaic", "one to four garments on grey, 10 labels, 64x64")          \
-  ROW(load_idx, "idx:DIR", "MNIST's four files")                                                 \
-  ROW(load_cifar10, "cifar10:DIR", "binary version: data_batch_1.bin to 5, test_batch.bin")      \
-  ROW(load_cifar100, "cifar100:DIR", "binary version: train.bin, test.bin")                      \
-  ROW(load_image_folder, "imagefolder:DIR", "DIR/train/CLASS/*.jpg, DIR/test or DIR/val")        \
-  ROW(load_imagenet, "imagenet:DIR", "DIR/train/WNID/*.JPEG, DIR/val/WNID/*.JPEG")               \
+// goes to the loader as `place`. Not aligned, so that a new row changes one line.
+// clang-format off
+#define BASIN_DATA_SETS(ROW) \
+  ROW(load_fashion, "fashion/photo", "Fashion-MNIST, 10 classes, 32x32") \
+  ROW(load_fashion, "fashion/clipart", "the same garments in flat colours with outlines") \
+  ROW(load_fashion, "fashion/quickdraw", "the same garments as line drawings") \
+  ROW(load_fashion, "fashion/mosaic", "one to four garments on grey, 10 labels, 64x64") \
+  ROW(load_idx, "idx:DIR", "MNIST's four files") \
+  ROW(load_cifar10, "cifar10:DIR", "binary version: data_batch_1.bin to 5, test_batch.bin") \
+  ROW(load_cifar100, "cifar100:DIR", "binary version: train.bin, test.bin") \
+  ROW(load_image_folder, "imagefolder:DIR", "DIR/train/CLASS/*.jpg, DIR/test or DIR/val") \
+  ROW(load_imagenet, "imagenet:DIR", "DIR/train/WNID/*.JPEG, DIR/val/WNID/*.JPEG") \
   ROW(load_domainnet, "domainnet:DIR/DOMAIN", "lists DIR/DOMAIN_train.txt, DIR/DOMAIN_test.txt") \
   ROW(load_chexpert, "chexpert:DIR", "DIR/train.csv, DIR/valid.csv; 5 labels")
+// clang-format on
 
 }  // namespace
 
