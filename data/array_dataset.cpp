@@ -21,16 +21,10 @@ int64_t stored_channels(const Dataset& dataset, const std::vector<uint8_t>& pixe
 
 }  // namespace
 
-ArrayDataset::ArrayDataset(DatasetInfo info, std::vector<int32_t> labels,
-                           std::vector<uint8_t> pixels, bool mirror)
+ArrayDataset::ArrayDataset(DatasetInfo info, Labels labels, std::vector<uint8_t> pixels,
+                           bool mirror)
     : Dataset(std::move(info), std::move(labels)),
       mirror_(mirror),
-      pixels_(std::move(pixels)),
-      stored_channels_(stored_channels(*this, pixels_)) {}
-
-ArrayDataset::ArrayDataset(DatasetInfo info, std::vector<uint8_t> label_rows,
-                           std::vector<uint8_t> pixels)
-    : Dataset(std::move(info), std::move(label_rows)),
       pixels_(std::move(pixels)),
       stored_channels_(stored_channels(*this, pixels_)) {}
 

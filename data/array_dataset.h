@@ -12,10 +12,7 @@ class ArrayDataset : public Dataset {
  public:
   // `pixels`: [size, height, width, channels], channels 3 (RGB) or 1 (grey, read as R = G = B).
   // `mirror`: whether a mirrored image keeps its label; false for digits.
-  ArrayDataset(DatasetInfo info, std::vector<int32_t> labels, std::vector<uint8_t> pixels,
-               bool mirror = true);
-  // Multi-label: label_rows [size, classes].
-  ArrayDataset(DatasetInfo info, std::vector<uint8_t> label_rows, std::vector<uint8_t> pixels);
+  ArrayDataset(DatasetInfo info, Labels labels, std::vector<uint8_t> pixels, bool mirror = true);
   void read(int64_t index, uint8_t* pixels) const override;
   ShiftAndFlip draw_change(RandomStream random) const override;
 

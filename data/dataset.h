@@ -23,6 +23,15 @@ struct DatasetInfo {
   std::array<float, 3> stddev{};  // of pixel / 255
 };
 
+// One class an image, or, for multi-label sets, rows [size, classes] of 0 and 1.
+struct Labels {
+  Labels(std::vector<int32_t> of_images) : classes(std::move(of_images)) {}
+  Labels(std::vector<uint8_t> of_images) : rows(std::move(of_images)) {}
+
+  std::vector<int32_t> classes;  // empty for multi-label sets
+  std::vector<uint8_t> rows;     // empty for others
+};
+
 // Images of one split. All const functions may be called from several threads at once.
 class Dataset {
  public:
@@ -30,6 +39,7 @@ class Dataset {
   Dataset(const Dataset&) = delete;
   Dataset& operator=(const Dataset&) = delete;
 
+  const DatasetInfo& info() const { return info_; }
   const std::string& name() const { return info_.name; }
   int64_t size() const { return size_; }
   int64_t height() const { return info_.height; }
@@ -60,20 +70,18 @@ class Dataset {
   int32_t label(int64_t index) const;
   // Writes the one-hot or multi-hot row [classes()].
   void target(int64_t index, float* row) const;
+  // Those of the images at `indices`.
+  Labels labels_at(const std::vector<int64_t>& indices) const;
 
  protected:
-  // `labels`: one class an image.
-  Dataset(DatasetInfo info, std::vector<int32_t> labels);
-  // `label_rows`: [size, classes] of 0 and 1; for multi-label sets.
-  Dataset(DatasetInfo info, std::vector<uint8_t> label_rows);
+  Dataset(DatasetInfo info, Labels labels);
 
   void check_index(int64_t index) const;
 
  private:
   DatasetInfo info_;
+  Labels labels_;
   int64_t size_;
-  std::vector<int32_t> labels_;      // empty when multi_label
-  std::vector<uint8_t> label_rows_;  // empty unless multi_label
 };
 
 struct DataOptions {

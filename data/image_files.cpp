@@ -76,16 +76,9 @@ int64_t image_side(const DataOptions& options) {
   return side;
 }
 
-ImageFiles::ImageFiles(DatasetInfo info, std::vector<std::string> paths,
-                       std::vector<int32_t> labels, bool skip_bad)
+ImageFiles::ImageFiles(DatasetInfo info, std::vector<std::string> paths, Labels labels,
+                       bool skip_bad)
     : Dataset(std::move(info), std::move(labels)),
-      paths_(std::move(paths)),
-      skip_bad_(skip_bad),
-      reported_(std::make_unique<std::atomic<bool>[]>(paths_.size())) {}
-
-ImageFiles::ImageFiles(DatasetInfo info, std::vector<std::string> paths,
-                       std::vector<uint8_t> label_rows, bool skip_bad)
-    : Dataset(std::move(info), std::move(label_rows)),
       paths_(std::move(paths)),
       skip_bad_(skip_bad),
       reported_(std::make_unique<std::atomic<bool>[]>(paths_.size())) {}

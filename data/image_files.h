@@ -25,16 +25,11 @@ int64_t image_side(const DataOptions& options);
 // Images in files; how they are cropped and resized is for the derived class to say.
 class ImageFiles : public Dataset {
  public:
+  ImageFiles(DatasetInfo info, std::vector<std::string> paths, Labels labels, bool skip_bad);
+
   bool in_memory() const final { return false; }
 
  protected:
-  // `labels`: one class an image.
-  ImageFiles(DatasetInfo info, std::vector<std::string> paths, std::vector<int32_t> labels,
-             bool skip_bad);
-  // Multi-label: label_rows [size, classes].
-  ImageFiles(DatasetInfo info, std::vector<std::string> paths, std::vector<uint8_t> label_rows,
-             bool skip_bad);
-
   // Decodes image `index`. One that cannot be decoded throws Error naming the file, or, if bad
   // images are skipped, is named on stderr, once, and gives way to the next with the same labels.
   Image decode(int64_t index) const;

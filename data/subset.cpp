@@ -6,39 +6,16 @@
 namespace basin::data {
 namespace {
 
-DatasetInfo info_of(const Dataset& whole) {
-  DatasetInfo info;
-  info.name = whole.name() + " (part)";
-  info.height = whole.height();
-  info.width = whole.width();
-  info.class_names = whole.class_names();
-  info.multi_label = whole.multi_label();
-  info.mean = whole.mean();
-  info.stddev = whole.stddev();
+DatasetInfo info_of_part(const Dataset& whole) {
+  DatasetInfo info = whole.info();
+  info.name += " (part)";
   return info;
-}
-
-std::vector<int32_t> labels_of(const Dataset& whole, const std::vector<int64_t>& indices) {
-  std::vector<int32_t> labels;
-  for (const int64_t index : indices) labels.push_back(whole.label(index));
-  return labels;
-}
-
-std::vector<uint8_t> label_rows_of(const Dataset& whole, const std::vector<int64_t>& indices) {
-  std::vector<uint8_t> rows;
-  std::vector<float> row(static_cast<size_t>(whole.classes()));
-  for (const int64_t index : indices) {
-    whole.target(index, row.data());
-    for (const float value : row) rows.push_back(value > 0.5f);
-  }
-  return rows;
 }
 
 class Subset final : public Dataset {
  public:
-  template <class Labels>
-  Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices, Labels labels)
-      : Dataset(info_of(*whole), std::move(labels)),
+  Subset(std::shared_ptr<const Dataset> whole, std::vector<int64_t> indices)
+      : Dataset(info_of_part(*whole), whole->labels_at(indices)),
         whole_(std::move(whole)),
         indices_(std::move(indices)) {}
 
@@ -64,12 +41,7 @@ class Subset final : public Dataset {
 
 std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
                                       std::vector<int64_t> indices) {
-  if (dataset->multi_label()) {
-    auto rows = label_rows_of(*dataset, indices);
-    return std::make_shared<Subset>(std::move(dataset), std::move(indices), std::move(rows));
-  }
-  auto labels = labels_of(*dataset, indices);
-  return std::make_shared<Subset>(std::move(dataset), std::move(indices), std::move(labels));
+  return std::make_shared<Subset>(std::move(dataset), std::move(indices));
 }
 
 std::shared_ptr<const Dataset> evenly_spaced(std::shared_ptr<const Dataset> dataset,

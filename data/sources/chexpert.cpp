@@ -29,7 +29,7 @@ constexpr std::array<Finding, 5> kFindings = {{{"Cardiomegaly", false, true},
                                                {"Consolidation", false, true},
                                                {"Atelectasis", true, false},
                                                {"Pleural Effusion", false, false}}};
-using Labels = std::array<uint8_t, kFindings.size()>;
+using FindingLabels = std::array<uint8_t, kFindings.size()>;
 
 // The paper's split: RandomState(1234).permutation of the rows of train.csv, whose first 50,000 are
 // the training images and the next 50,000 the test images.
@@ -39,7 +39,7 @@ constexpr int64_t kSplitSize = 50000;
 
 struct Xrays {
   std::vector<std::string> paths;
-  std::vector<Labels> labels;
+  std::vector<FindingLabels> labels;
 
   Xrays at(const std::vector<int64_t>& positions) const {
     Xrays part;
@@ -53,9 +53,7 @@ struct Xrays {
 
 class XrayFiles final : public ImageFiles {
  public:
-  XrayFiles(DatasetInfo info, std::vector<std::string> paths, std::vector<uint8_t> label_rows,
-            bool skip_bad)
-      : ImageFiles(std::move(info), std::move(paths), std::move(label_rows), skip_bad) {}
+  using ImageFiles::ImageFiles;
 
   void read(int64_t index, uint8_t* pixels) const override {
     render_xray(to_grey(decode(index)), height(), pixels);
@@ -126,7 +124,7 @@ Xrays read_csv(const fs::path& directory, const std::string& file, const std::st
                 " fields, the header ", header.size(), ": '", lines[i],
                 "'; the file is damaged or cut off; ", remedy);
     BASIN_CHECK(!fields[0].empty(), csv, ": line ", i + 1, " names no image; ", remedy);
-    Labels labels;
+    FindingLabels labels;
     for (size_t f = 0; f < kFindings.size(); ++f) {
       const auto mention = parse_mention(fields[columns[f]]);
       BASIN_CHECK(mention, csv, ": line ", i + 1, ": ", kFindings[f].name, " is '",
@@ -186,7 +184,7 @@ std::shared_ptr<const Dataset> make_dataset(DatasetInfo info, const std::string&
                                             bool skip_bad) {
   info.name += " " + name;
   std::vector<uint8_t> label_rows;
-  for (const Labels& labels : rows.labels) {
+  for (const FindingLabels& labels : rows.labels) {
     label_rows.insert(label_rows.end(), labels.begin(), labels.end());
   }
   return std::make_shared<const XrayFiles>(std::move(info), std::move(rows.paths),

@@ -73,8 +73,9 @@ DataSplits load_cifar(const Cifar& cifar, const std::filesystem::path& directory
   info.class_names = class_names((directory / cifar.names_file).string(), cifar.classes);
   info.mean = cifar.mean;
   info.stddev = cifar.stddev;
-  return split_arrays(info, read_records(directory, cifar.train_files, cifar, remedy),
-                      read_records(directory, {cifar.test_file}, cifar, remedy), options);
+  const LabelledImages train = read_records(directory, cifar.train_files, cifar, remedy);
+  const LabelledImages test = read_records(directory, {cifar.test_file}, cifar, remedy);
+  return split_arrays(info, train, test, options);
 }
 
 }  // namespace

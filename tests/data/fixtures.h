@@ -15,10 +15,12 @@
 #include "data/array_dataset.h"
 #include "data/sources/registry.h"
 #include "kernels/base/check.h"
+#include "tests/support/errors.h"
 
 namespace basin::data {
 
 using Bytes = std::vector<uint8_t>;
+using test::contains, test::error_of;
 
 // A folder that is removed with the object.
 class TemporaryFolder {
@@ -88,22 +90,6 @@ inline Bytes idx_bytes(const std::vector<uint32_t>& dims, const Bytes& values) {
   }
   bytes.insert(bytes.end(), values.begin(), values.end());
   return bytes;
-}
-
-// What `action` throws; fails the test if it throws no Error.
-template <class Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  FAIL("no Error was thrown");
-  return "";
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 inline Bytes read_image(const Dataset& dataset, int64_t index) {
