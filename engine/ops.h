@@ -40,10 +40,6 @@ enum class Mode {
 // [relu](batch_norm(x) [+ residual]); x [.., C]. Records a backward in kTrain only.
 Tensor batch_norm(Tape& tape, const Tensor& x, const BatchNorm& batch_norm, Mode mode,
                   const Tensor& residual, bool relu);
-// relu(batch_norm(x) + batch_norm(shortcut)), each with its own parameters; x, shortcut [.., C] of
-// one shape. Records a backward in kTrain only.
-Tensor dual_batch_norm(Tape& tape, const Tensor& x, const BatchNorm& batch_norm,
-                       const Tensor& shortcut, const BatchNorm& shortcut_norm, Mode mode);
 // max_pool(relu(batch_norm(x))), x [N,H,W,C]. Records a backward in kTrain only.
 Tensor batch_norm_max_pool(Tape& tape, const Tensor& x, const BatchNorm& batch_norm, Mode mode);
 

@@ -136,20 +136,14 @@ class ResNet final : public Network {
     // block.
     const size_t strided = architecture_.bottleneck ? 1 : 0, last = b.units.size() - 1;
     Tensor shortcut = x;
-    const bool two_norms = b.downsample.conv && folded.empty();  // in one call
-    if (two_norms) {
-      shortcut = convolution(tape, x, b.downsample, stride);
-    } else if (b.downsample.conv) {
+    if (b.downsample.conv) {
       shortcut = unit(tape, x, b.downsample, stride, {}, false, mode, folded);
     }
     Tensor h = x;
     for (size_t i = 0; i < last; ++i) {
       h = unit(tape, h, b.units[i], i == strided ? stride : 1, {}, true, mode, folded);
     }
-    const Unit& end = b.units[last];
-    if (!two_norms) return unit(tape, h, end, 1, shortcut, true, mode, folded);
-    h = convolution(tape, h, end, 1);
-    return dual_batch_norm(tape, h, end.norm, shortcut, b.downsample.norm, mode);
+    return unit(tape, h, b.units[last], 1, shortcut, true, mode, folded);
   }
 
   ResNetArchitecture architecture_;

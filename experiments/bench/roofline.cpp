@@ -57,7 +57,7 @@ CallDescription stem_pooling(CallDescription call, bool forward) {
   return call;
 }
 
-// The calls as the levels know them: a batch norm each, its statistics and the pooling apart.
+// The calls as the levels know them: batch norm and pooling are calls of their own.
 std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
   std::vector<TimedCall> result;
   for (TimedCall timed : calls) {
@@ -67,15 +67,6 @@ std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
       result.push_back(timed);
       result.push_back(norm);
       continue;
-    }
-    const bool dual_forward = name == "dual_batch_norm_forward";
-    if (name == "batch_norm_train_forward") timed.call.name = "batch_norm_forward";
-    if (dual_forward || name == "dual_batch_norm_backward") {
-      timed.call.name = dual_forward ? "batch_norm_forward" : "batch_norm_backward";
-      TimedCall projection = timed;
-      projection.call.relu = false;
-      timed.call.residual = true;
-      result.push_back(projection);
     }
     const CallDescription call = timed.call;
     if (name == "batch_norm_max_pool_forward") {

@@ -1,8 +1,5 @@
 // Batch normalisation on the CPU. Work is cut into row chunks that fit the second-level cache and
 // walked in the order of memory; chunk borders depend on the shape alone.
-#include "kernels/batch_norm/call.h"
-
-#include <algorithm>
 #include <cmath>
 
 #include "kernels/base/parallel.h"
@@ -11,14 +8,13 @@
 
 namespace basin::cpu {
 namespace {
+
 template <class T>
 void compute(const BatchNormStatistics<T>& call) {
-  using P = ParameterType<T>;
-  const int64_t channels = call.channels, rows = call.rows, step = call.chunk_rows();
+  const int64_t channels = call.channels, rows = call.rows, step = batch_norm_chunk_rows(channels);
   parallel_chunks(rows, step, [&](int64_t begin, int64_t end) {
     double* chunk = call.partials + begin / step * 2 * channels;
-    for (int64_t first = 0; first < channels; first += kTile) {
-      const int64_t width = std::min(kTile, channels - first);
+    for_each_tile(channels, [&](int64_t first, int64_t width) {
       const T* x = call.x + first;
       // The mean of a few rows is near enough to be taken off before squaring.
       const int64_t sample = std::min(kBlockRows, end - begin);
@@ -28,9 +24,7 @@ void compute(const BatchNormStatistics<T>& call) {
         load(out[0], x + begin * channels + row * apart);
       });
       T mean[kTile];
-      for (int64_t c = 0; c < width; ++c) {
-        mean[c] = static_cast<T>(sum[0][c] / double(sample));
-      }
+      for (int64_t c = 0; c < width; ++c) mean[c] = static_cast<T>(sum[0][c] / double(sample));
       sum_tile<T, 2>(begin, end, width, centred_sums,
                      [&](const auto& load, int64_t row, auto* out) {
                        load(out[0], x + row * channels);
@@ -45,9 +39,9 @@ void compute(const BatchNormStatistics<T>& call) {
         chunk[channels + first + c] =
             std::max(0.0, centred_sums[1][c] - double(end - begin) * off * off);
       }
-    }
+    });
   });
-  // The chunks' means and squares are joined in the place of the first chunk's.
+  // The chunks' means and squares are merged into those of the first.
   double* means = call.partials;
   double* squares = call.partials + channels;
   for (int64_t begin = step; begin < rows; begin += step) {
@@ -61,68 +55,55 @@ void compute(const BatchNormStatistics<T>& call) {
       means[c] += delta * share;
     }
   }
+  using P = ParameterType<T>;
   for (int64_t c = 0; c < channels; ++c) {
     call.mean[c] = static_cast<P>(means[c]);
     call.inverse_std[c] = static_cast<P>(1.0 / std::sqrt(squares[c] / double(rows) + call.epsilon));
     if (call.running_mean) {
-      const double unbiased = squares[c] / std::max(1.0, double(rows) - 1);
-      call.running_mean[c] =
-          static_cast<P>((1 - call.momentum) * call.running_mean[c] + call.momentum * means[c]);
-      call.running_variance[c] =
-          static_cast<P>((1 - call.momentum) * call.running_variance[c] + call.momentum * unbiased);
+      const double unbiased = squares[c] / std::max(1.0, double(rows) - 1), m = call.momentum;
+      call.running_mean[c] = static_cast<P>((1 - m) * call.running_mean[c] + m * means[c]);
+      call.running_variance[c] = static_cast<P>((1 - m) * call.running_variance[c] + m * unbiased);
     }
   }
 }
 
 template <class T>
 void compute(const BatchNormForward<T>& call) {
+  const BatchNormInput<T>& input = call.input;
   const int64_t channels = call.channels;
-  const int64_t step = std::max<int64_t>(1, 16384 / channels);
-  parallel_chunks(call.rows, step, [&](int64_t begin, int64_t end) {
-    for (int64_t first = 0; first < channels; first += kTile) {
-      const int64_t width = std::min(kTile, channels - first);
+  parallel_chunks(call.rows, batch_norm_chunk_rows(channels), [&](int64_t begin, int64_t end) {
+    for_each_tile(channels, [&](int64_t first, int64_t width) {
       // The mean is taken off first: folded into the bias it would cancel against x after both were
       // multiplied and rounded.
-      const ParameterType<T>* __restrict mean = call.mean + first;
-      const ParameterType<T>* __restrict bias = call.bias + first;
+      const auto* __restrict mean = input.mean + first;
+      const auto* __restrict bias = input.bias + first;
       T factor[kTile];
       for (int64_t c = 0; c < width; ++c) {
-        factor[c] = call.inverse_std[first + c] * call.weight[first + c];
+        factor[c] = input.inverse_std[first + c] * input.weight[first + c];
       }
-      for (int64_t row = begin; row < end; ++row) {
-        const T* __restrict x = call.x + row * channels + first;
-        const T* __restrict residual =
-            call.residual ? call.residual + row * channels + first : nullptr;
-        T* __restrict y = call.y + row * channels + first;
-        if (residual && call.relu) {
+      const auto normalise = [&]<bool kResidual, bool kRelu>() {
+        for (int64_t row = begin; row < end; ++row) {
+          const int64_t at = row * channels + first;
+          const T* __restrict x = input.x + at;
+          const T* __restrict residual = call.residual + (kResidual ? at : 0);
+          T* __restrict y = call.y + at;
 #pragma omp simd
           for (int64_t c = 0; c < width; ++c) {
-            const T z = (x[c] - mean[c]) * factor[c] + bias[c] + residual[c];
-            y[c] = z > T(0) ? z : T(0);
+            T z = (x[c] - mean[c]) * factor[c] + bias[c];
+            if constexpr (kResidual) z += residual[c];
+            y[c] = !kRelu || z > T(0) ? z : T(0);
           }
-        } else if (residual) {
-#pragma omp simd
-          for (int64_t c = 0; c < width; ++c)
-            y[c] = (x[c] - mean[c]) * factor[c] + bias[c] + residual[c];
-        } else if (call.relu) {
-#pragma omp simd
-          for (int64_t c = 0; c < width; ++c) {
-            const T z = (x[c] - mean[c]) * factor[c] + bias[c];
-            y[c] = z > T(0) ? z : T(0);
-          }
-        } else {
-#pragma omp simd
-          for (int64_t c = 0; c < width; ++c) y[c] = (x[c] - mean[c]) * factor[c] + bias[c];
         }
+      };
+      if (call.residual) {
+        call.relu ? normalise.template operator()<true, true>()
+                  : normalise.template operator()<true, false>();
+      } else {
+        call.relu ? normalise.template operator()<false, true>()
+                  : normalise.template operator()<false, false>();
       }
-    }
+    });
   });
-}
-
-template <class T>
-void compute(const BatchNormTrainForward<T>& call) {
-  compute(call.statistics());
-  compute(call.forward());
 }
 
 template <class T>
@@ -145,8 +126,6 @@ BASIN_CPU_RUN(BatchNormStatistics<float>)
 BASIN_CPU_RUN(BatchNormStatistics<double>)
 BASIN_CPU_RUN(BatchNormForward<float>)
 BASIN_CPU_RUN(BatchNormForward<double>)
-BASIN_CPU_RUN(BatchNormTrainForward<float>)
-BASIN_CPU_RUN(BatchNormTrainForward<double>)
 BASIN_CPU_RUN(BatchNormBackward<float>)
 BASIN_CPU_RUN(BatchNormBackward<double>)
 BASIN_CPU_RUN(BatchNormInverseStd<float>)

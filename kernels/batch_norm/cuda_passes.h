@@ -1,5 +1,5 @@
 // What the CUDA kernels of batch normalisation share: the tiles of a block, the arithmetic of a
-// channel, and the passes of the backward direction for gradients that come from different places.
+// channel, and the backward direction for a dz that comes from different places.
 #pragma once
 
 #include "kernels/batch_norm/call.h"
@@ -8,9 +8,9 @@
 
 namespace basin {
 
-constexpr int kAcross = 8, kDown = 32;  // threads of a block
-constexpr int kRowsPerThread = 8;       // of the elementwise kernels
-constexpr int kAtOnce = 4;              // rows that a thread of the statistics asks memory for
+constexpr int kAcross = 8, kDown = 32;            // threads of a block
+constexpr int kRowsPerThread = 8;                 // of the elementwise kernels
+constexpr int kMergeAcross = 32, kMergeDown = 8;  // threads of a merge: channels, chunks
 
 template <class T>
 constexpr int kTile = kAcross* kVectorSize<T>;  // channels of a block
@@ -19,9 +19,15 @@ template <class T>
 unsigned tiles(int64_t channels) {
   return static_cast<unsigned>((channels + kTile<T> - 1) / kTile<T>);
 }
+inline unsigned row_blocks(int64_t rows) {
+  return static_cast<unsigned>((rows + kDown * kRowsPerThread - 1) / (kDown * kRowsPerThread));
+}
+inline unsigned merge_blocks(int64_t channels) {
+  return static_cast<unsigned>((channels + kMergeAcross - 1) / kMergeAcross);
+}
 
 // Calls body(row) for the rows of this thread, in a launch of row_blocks(rows) blocks. They walk
-// the tensor in reverse: what the kernel before read last is in the cache yet.
+// the tensor in reverse: what the kernel before read last is still in the cache.
 template <class Body>
 __device__ void for_each_row_in_reverse(int64_t rows, const Body& body) {
   const int64_t begin = int64_t{gridDim.x - 1 - blockIdx.x} * kDown * kRowsPerThread;
@@ -32,38 +38,37 @@ __device__ void for_each_row_in_reverse(int64_t rows, const Body& body) {
   }
 }
 
-// Rows of a chunk of `call`, a function of the shape: 16 for each thread, which makes the sums over
-// a block cheap beside the reading, or fewer where there would be less than 1024 blocks; at least
-// those of the call itself, whose partials have room for no more chunks.
-template <class T, class Call>
-BASIN_HOST_DEVICE int64_t rows_of_chunk(const Call& call) {
-  constexpr int64_t kMost = 16, kBlocks = 1024;
-  const int64_t across = (call.channels + kTile<T> - 1) / kTile<T>;
-  const int64_t per_thread = call.rows * across / (kBlocks * kDown);
-  const int64_t rows = kDown * (per_thread < 1 ? 1 : (per_thread < kMost ? per_thread : kMost));
-  return rows > call.chunk_rows() ? rows : call.chunk_rows();
-}
-template <class T, class Call>
-BASIN_HOST_DEVICE int64_t chunks_of(const Call& call) {
-  const int64_t step = rows_of_chunk<T>(call);
-  return (call.rows + step - 1) / step;
-}
+// The chunks of rows, each of which a block sums: a function of the shape. 16 rows for each thread,
+// which makes the sums over a block cheap beside the reading, or fewer where there would be less
+// than 1024 blocks; at least those of the CPU's chunks: `partials` has room for no more chunks.
+template <class T>
+struct Chunks {
+  int64_t rows, channels, step, count;
 
-// The vector of channels of a thread in a tile; count 0: behind the last one.
+  BASIN_HOST_DEVICE Chunks(int64_t rows_, int64_t channels_) : rows(rows_), channels(channels_) {
+    constexpr int64_t kMost = 16, kBlocks = 1024;
+    const int64_t across = (channels + kTile<T> - 1) / kTile<T>;
+    const int64_t per_thread = rows * across / (kBlocks * kDown);
+    const int64_t wanted = kDown * (per_thread < 1 ? 1 : (per_thread < kMost ? per_thread : kMost));
+    const int64_t least = batch_norm_chunk_rows(channels);
+    step = wanted > least ? wanted : least;
+    count = (rows + step - 1) / step;
+  }
+  dim3 grid() const { return dim3(static_cast<unsigned>(count), tiles<T>(channels)); }
+  __device__ int64_t rows_of(int64_t chunk) const { return min(step, rows - chunk * step); }
+};
+
+// The vector of channels of a thread in a tile; count 0: after the last one.
 struct Channels {
   int64_t first;
   int count;
 };
 
 template <class T>
-__device__ Channels channels_of_vector(int64_t channels, int64_t vector) {
-  const int64_t first = vector * kVectorSize<T>, left = channels - first;
-  return {first, left <= 0 ? 0 : static_cast<int>(left < kVectorSize<T> ? left : kVectorSize<T>)};
-}
-
-template <class T>
 __device__ Channels my_channels(int64_t channels, unsigned tile) {
-  return channels_of_vector<T>(channels, int64_t{tile} * kAcross + threadIdx.x);
+  const int64_t first = (int64_t{tile} * kAcross + threadIdx.x) * kVectorSize<T>;
+  const int64_t left = channels - first;
+  return {first, left <= 0 ? 0 : static_cast<int>(left < kVectorSize<T> ? left : kVectorSize<T>)};
 }
 
 // Sums over the threads down a block, of one value for each channel of its tile; to the first
@@ -84,44 +89,42 @@ __device__ double sum_down(const CompensatedSum (&sums)[kVectorSize<T>]) {
   return total;
 }
 
-// Mean and sum of squares around it of `count` values.
-struct Moments {
-  double mean, squares, count;
-};
-
-// Of values whose mean is nearly `mean`, from the sums of what is left of them and of its squares.
-// `mean` is off by its rounding, which matters where it is large beside the deviation: the centred
-// values say by how much.
-__device__ inline Moments moments_around(float mean, double centred_sum, double square_sum,
-                                         double count) {
-  const double off = centred_sum / count;
-  return {double(mean) + off, max(0.0, square_sum - count * off * off), count};
+// Writes what the first kTile<T> threads have of the block's chunk to `partials` [chunks, 2,
+// channels].
+template <class T>
+__device__ void put_chunk(double* partials, int64_t channels, double first, double second) {
+  const unsigned thread = threadIdx.y * kAcross + threadIdx.x;
+  const int64_t channel = int64_t{blockIdx.y} * kTile<T> + thread;
+  if (thread >= kTile<T> || channel >= channels) return;
+  double* chunk = partials + int64_t{blockIdx.x} * 2 * channels;
+  chunk[channel] = first;
+  chunk[channels + channel] = second;
 }
 
-// Writes the statistics of a channel, for a call with those of BatchNormStatistics.
-template <class Call>
-__device__ void put_statistics(const Call& call, int64_t channel, const Moments& moments) {
-  const double variance = moments.squares / moments.count;
-  call.mean[channel] = static_cast<float>(moments.mean);
-  call.inverse_std[channel] = static_cast<float>(1.0 / sqrt(variance + call.epsilon));
-  if (call.running_mean) {
-    const double unbiased = moments.squares / max(1.0, moments.count - 1), m = call.momentum;
-    float& running_mean = call.running_mean[channel];
-    float& running_variance = call.running_variance[channel];
-    running_mean = static_cast<float>((1 - m) * running_mean + m * moments.mean);
-    running_variance = static_cast<float>((1 - m) * running_variance + m * unbiased);
+// Merges what read(chunk) gives for a channel: eight threads take every eighth chunk, and theirs
+// are merged in order. The threads of the first row of the block get the result. All threads must
+// come.
+template <class Value, class Read>
+__device__ Value merge_chunks(int64_t chunks, const Read& read) {
+  BASIN_SHARED(merged, Value[kMergeDown][kMergeAcross]);
+  Value value{};
+  for (int64_t i = threadIdx.y; i < chunks; i += kMergeDown) value = merge(value, read(i));
+  merged[threadIdx.y][threadIdx.x] = value;
+  __syncthreads();
+  for (int i = 1; i < kMergeDown && threadIdx.y == 0; ++i) {
+    value = merge(value, merged[i][threadIdx.x]);
   }
+  return value;
 }
 
 // The normalisation of a vector of channels: z = (x - mean)*factor + bias. The mean is taken off
 // first: in the bias it would cancel against x after both were rounded.
-template <int kCount>
+template <class T>
 struct Normalisation {
+  static constexpr int kCount = kVectorSize<T>;
   float mean[kCount], factor[kCount], bias[kCount];
 
-  // `input`: a call, or what it has of a tensor: mean, inverse_std, weight and bias.
-  template <class Input>
-  __device__ Normalisation(const Input& input, const Channels& mine) {
+  __device__ Normalisation(const BatchNormInput<T>& input, const Channels& mine) {
     float weight[kCount];
     load(input.mean + mine.first, mine.count, mean);
     load(input.inverse_std + mine.first, mine.count, factor);
@@ -132,80 +135,32 @@ struct Normalisation {
   __device__ float of(int k, float x) const { return (x - mean[k]) * factor[k] + bias[k]; }
 };
 
-// The gradient of a vector of channels behind the normalisation: dx = a*dz + (b*(x - mean) + d).
-template <int kCount>
-struct InputGradient {
-  float mean[kCount] = {}, a[kCount] = {}, b[kCount] = {}, d[kCount] = {};
-
-  // `dz`, `dzx`: sums over the rows of dz and of dz*xhat of channel k of the vector, which is
-  // `channel` of `input`, a call or what it has of a tensor: mean, inverse_std and weight.
-  template <class Input>
-  __device__ void set(const Input& input, int64_t rows, int k, int64_t channel, double dz,
-                      double dzx) {
-    const double share = 1.0 / double(rows);  // one division for all channels
-    const double mean_dz = dz * share, mean_dzx = dzx * share;
-    const double inverse_std = input.inverse_std[channel];
-    const double factor = input.weight[channel] * inverse_std;
-    mean[k] = input.mean[channel];
-    a[k] = static_cast<float>(factor);
-    b[k] = static_cast<float>(-factor * inverse_std * mean_dzx);
-    d[k] = static_cast<float>(-factor * mean_dz);
-  }
-  __device__ float of(int k, float dz, float x) const {
-    return a[k] * dz + (b[k] * (x - mean[k]) + d[k]);
-  }
+// Sums over rows.
+struct GradientSums {
+  double dz, dzx;  // of dz, of dz*xhat
 };
-
-// Writes, or adds to, the gradient of a parameter where it is wanted.
-__device__ inline void put_gradient(float* out, bool accumulate, int64_t channel, double sum) {
-  if (out) out[channel] = static_cast<float>((accumulate ? out[channel] : 0.0) + sum);
+__device__ inline GradientSums merge(const GradientSums& a, const GradientSums& b) {
+  return {a.dz + b.dz, a.dzx + b.dzx};
 }
 
-// Threads of the kernels that put the chunks of a channel together: channels, and chunks.
-constexpr int kMergeAcross = 32, kMergeDown = 8;
-
-// Where the gradient dz behind the normalisation comes from is a type Source:
-// fetch(call, row, mine) asks memory for that of a vector of channels of a row, unpack(call,
-// fetched, dz) sets dz to it. Kernels fetch all that they need of a row before they unpack the
-// first.
-
-// dz is dy, where the ReLU let it through.
-struct PlainGradient {
-  struct Fetched {
-    Words dy, y;
-  };
-  template <template <class> class Call, class T>
-  __device__ Fetched fetch(const Call<T>& call, int64_t row, const Channels& mine) const {
-    const int64_t at = row * call.channels + mine.first;
-    return {basin::fetch(call.dy + at, mine.count),
-            call.relu ? basin::fetch(call.y + at, mine.count) : Words{}};
-  }
-  template <template <class> class Call, class T>
-  __device__ void unpack(const Call<T>& call, const Fetched& fetched,
-                         float (&dz)[kVectorSize<T>]) const {
-    basin::unpack<T>(fetched.dy, dz);
-    if (!call.relu) return;
-    float y[kVectorSize<T>];
-    basin::unpack<T>(fetched.y, y);
-    for (int k = 0; k < kVectorSize<T>; ++k) dz[k] = y[k] > 0 ? dz[k] : 0;
-  }
-};
+// In the backward direction dz comes from a Source: fetch(call, row, mine) asks memory for that of
+// a vector of channels of a row, unpack(call, fetched, dz) sets dz to it. Kernels fetch all that
+// they need of a row before they unpack the first.
 
 template <class T, class Source>
 __global__ void chunk_gradients(BatchNormBackward<T> call, Source source) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, blockIdx.y);
-  const int64_t step = rows_of_chunk<T>(call), begin = blockIdx.x * step;
-  const int64_t end = min(begin + step, call.rows);
+  const Chunks<T> chunks(call.rows, call.channels);
+  const int64_t begin = blockIdx.x * chunks.step, end = begin + chunks.rows_of(blockIdx.x);
   CompensatedSum sum_dz[kCount], sum_dzx[kCount];
   if (mine.count > 0) {
     float mean[kCount], inverse_std[kCount];
-    load(call.mean + mine.first, mine.count, mean);
-    load(call.inverse_std + mine.first, mine.count, inverse_std);
+    load(call.input.mean + mine.first, mine.count, mean);
+    load(call.input.inverse_std + mine.first, mine.count, inverse_std);
     for (int64_t row = begin + threadIdx.y; row < end; row += kDown) {
-      const int64_t at = row * call.channels + mine.first;
       const auto gradient = source.fetch(call, row, mine);
-      const Words input = fetch(call.x + at, mine.count);
+      const Words input = fetch(call.input.x + row * call.channels + mine.first, mine.count);
       float dz[kCount], x[kCount];
       source.unpack(call, gradient, dz);
       unpack<T>(input, x);
@@ -216,92 +171,75 @@ __global__ void chunk_gradients(BatchNormBackward<T> call, Source source) {
     }
   }
   const double dz = sum_down<T>(sum_dz), dzx = sum_down<T>(sum_dzx);
-  const unsigned thread = threadIdx.y * kAcross + threadIdx.x;
-  const int64_t channel = int64_t{blockIdx.y} * kTile<T> + thread;
-  if (thread < kTile<T> && channel < call.channels) {
-    double* chunk = call.partials + int64_t{blockIdx.x} * 2 * call.channels;
-    chunk[channel] = dz;
-    chunk[call.channels + channel] = dzx;
-  }
+  put_chunk<T>(call.partials, call.channels, dz, dzx);
 }
 
-// The totals of dz and dz*xhat come behind the chunks in `partials`.
+// a, b, d [3, channels] of dx = a*dz + (b*(x - mean) + d): after the chunks in `partials`.
 template <class T>
-__device__ double* totals(const BatchNormBackward<T>& call) {
-  return call.partials + chunks_of<T>(call) * 2 * call.channels;
+__device__ float* coefficients(const BatchNormBackward<T>& call) {
+  const int64_t chunks = Chunks<T>(call.rows, call.channels).count;
+  return reinterpret_cast<float*>(call.partials + chunks * 2 * call.channels);
 }
 
-// The sum over the chunks of column `index` of `partials` [chunks, columns], to the threads of the
-// first row of a block of kMergeAcross x kMergeDown. All threads must come.
-__device__ inline double sum_chunks(const double* partials, int64_t chunks, int64_t columns,
-                                    int64_t index) {
-  BASIN_SHARED(sums, double[kMergeDown][kMergeAcross]);
-  double sum = 0;
-  if (index < columns) {
-    for (int64_t i = threadIdx.y; i < chunks; i += kMergeDown) sum += partials[i * columns + index];
-  }
-  sums[threadIdx.y][threadIdx.x] = sum;
-  __syncthreads();
-  for (int i = 1; i < kMergeDown && threadIdx.y == 0; ++i) sum += sums[i][threadIdx.x];
-  return sum;
-}
-
+// dweight, dbias and the coefficients.
 template <class T>
-__global__ void sum_gradients(BatchNormBackward<T> call) {
-  const int64_t index = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;  // of dz, then of dz*xhat
-  const double sum = sum_chunks(call.partials, chunks_of<T>(call), 2 * call.channels, index);
-  if (threadIdx.y != 0 || index >= 2 * call.channels) return;
-  totals(call)[index] = sum;
-  if (index < call.channels) {
-    put_gradient(call.dbias, call.accumulate_dbias, index, sum);
-  } else {
-    put_gradient(call.dweight, call.accumulate_dweight, index - call.channels, sum);
-  }
+__global__ void merge_gradients(BatchNormBackward<T> call) {
+  const int64_t channels = call.channels;
+  const int64_t channel = int64_t{blockIdx.x} * kMergeAcross + threadIdx.x;
+  const Chunks<T> chunks(call.rows, channels);
+  const auto sums =
+      merge_chunks<GradientSums>(channel < channels ? chunks.count : 0, [&](int64_t i) {
+        const double* chunk = call.partials + i * 2 * channels;
+        return GradientSums{chunk[channel], chunk[channels + channel]};
+      });
+  if (threadIdx.y != 0 || channel >= channels) return;
+  call.dbias.store(channel, sums.dz);
+  call.dweight.store(channel, sums.dzx);
+  const double share = 1.0 / double(call.rows), inverse_std = call.input.inverse_std[channel];
+  const double factor = call.input.weight[channel] * inverse_std;
+  float* const of_channel = coefficients(call) + channel;
+  of_channel[0] = static_cast<float>(factor);
+  of_channel[channels] = static_cast<float>(-factor * inverse_std * (sums.dzx * share));
+  of_channel[2 * channels] = static_cast<float>(-factor * (sums.dz * share));
 }
 
-// dx and dresidual.
+// dresidual and dx.
 template <class T, class Source>
 __global__ void batch_norm_backward(BatchNormBackward<T> call, Source source) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
-  InputGradient<kCount> gradient;
-  for (int k = 0; k < kCount; ++k) {
-    if (k >= mine.count) break;
-    const int64_t channel = mine.first + k;
-    gradient.set(call, call.rows, k, channel, totals(call)[channel],
-                 totals(call)[call.channels + channel]);
-  }
+  const float* const of_channels = coefficients(call) + mine.first;
+  float mean[kCount], a[kCount], b[kCount], d[kCount];
+  load(call.input.mean + mine.first, mine.count, mean);
+  load(of_channels, mine.count, a);
+  load(of_channels + call.channels, mine.count, b);
+  load(of_channels + 2 * call.channels, mine.count, d);
   for_each_row_in_reverse(call.rows, [&](int64_t row) {
     const int64_t at = row * call.channels + mine.first;
-    const auto fetched = source.fetch(call, row, mine);
-    const Words input = call.dx ? fetch(call.x + at, mine.count) : Words{};
-    float dz[kCount];
-    source.unpack(call, fetched, dz);
-    if (call.dx) {
-      float x[kCount];
-      unpack<T>(input, x);
-      for (int k = 0; k < kCount; ++k) x[k] = gradient.of(k, dz[k], x[k]);
-      store_or_add(call.dx + at, mine.count, x, call.accumulate_dx);
+    const auto gradient = source.fetch(call, row, mine);
+    const Words input = call.dx.to ? fetch(call.input.x + at, mine.count) : Words{};
+    float dz[kCount], x[kCount];
+    source.unpack(call, gradient, dz);
+    unpack<T>(input, x);
+    for (int k = 0; k < kCount; ++k) x[k] = a[k] * dz[k] + (b[k] * (x[k] - mean[k]) + d[k]);
+    if (call.dresidual.to) {
+      store_or_add(call.dresidual.to + at, mine.count, dz, call.dresidual.accumulate);
     }
-    if (call.dresidual) {
-      store_or_add(call.dresidual + at, mine.count, dz, call.accumulate_dresidual);
-    }
+    if (call.dx.to) store_or_add(call.dx.to + at, mine.count, x, call.dx.accumulate);
   });
 }
 
-inline unsigned merge_blocks(int64_t columns) {
-  return static_cast<unsigned>((columns + kMergeAcross - 1) / kMergeAcross);
-}
-
-// Blocks that make the sums of the chunks.
-template <class T, class Call>
-dim3 chunk_grid(const Call& call) {
-  return dim3(static_cast<unsigned>(chunks_of<T>(call)), tiles<T>(call.channels));
-}
-
-inline unsigned row_blocks(int64_t rows) {
-  return static_cast<unsigned>((rows + kDown * kRowsPerThread - 1) / (kDown * kRowsPerThread));
+template <class T, class Source>
+void launch_backward(const BatchNormBackward<T>& call, const Source& source, StreamHandle stream) {
+  const dim3 threads(kAcross, kDown);
+  launch(chunk_gradients<T, Source>, Chunks<T>(call.rows, call.channels).grid(), threads, 0, stream,
+         call, source);
+  launch(merge_gradients<T>, merge_blocks(call.channels), dim3(kMergeAcross, kMergeDown), 0, stream,
+         call);
+  if (!call.dx.to && !call.dresidual.to) return;
+  launch(batch_norm_backward<T, Source>, dim3(row_blocks(call.rows), tiles<T>(call.channels)),
+         threads, 0, stream, call, source);
 }
 
 }  // namespace basin

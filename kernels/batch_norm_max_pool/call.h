@@ -7,28 +7,23 @@
 
 namespace basin {
 
-// y[n,p,q,c] = max over the 3x3 window at (2p-1, 2q-1) of relu((x - mean)*inverse_std*weight +
-// bias), of values rounded to T: what BatchNormForward and MaxPoolForward make one after the other.
-// `index` holds the window position 0..8 of the first maximum, or kNowhere where y is 0 and no
-// gradient passes the ReLU.
+// y[n,p,q,c] = max over the 3x3 window at (2p-1, 2q-1) of relu(z), z the normalised x rounded to T:
+// what BatchNormForward and MaxPoolForward make one after the other. `index` holds the window
+// position 0..8 of the first maximum, or kNowhere where y is 0 and no gradient passes the ReLU.
 template <class T>
 struct BatchNormMaxPoolForward {
   static constexpr const char* kName = "batch_norm_max_pool_forward";
   static constexpr uint8_t kNowhere = 9;
-  const T* x;  // [batch, height, width, channels]
-  const ParameterType<T>*mean, *inverse_std, *weight, *bias;
-  T* y;
-  uint8_t* index;  // null: not wanted
+  BatchNormInput<T> input;  // x [batch, height, width, channels]
+  T* y = nullptr;
+  uint8_t* index = nullptr;  // null: not wanted
   int64_t batch, height, width, channels;
   constexpr int64_t out_height() const { return pooled_side(height); }
   constexpr int64_t out_width() const { return pooled_side(width); }
-  double flops() const {
-    return 9.0 * 4.0 * static_cast<double>(batch * out_height() * out_width() * channels);
-  }
+  double flops() const { return 9 * 4 * count(batch, out_height(), out_width(), channels); }
   double bytes() const {
-    return static_cast<double>(batch * channels) *
-           (static_cast<double>(height * width * int64_t{sizeof(T)}) +
-            static_cast<double>(out_height() * out_width()) * (sizeof(T) + (index ? 1.0 : 0.0)));
+    return count(sizeof(T), batch, height, width, channels) +
+           count(sizeof(T) + (index ? 1 : 0), batch, out_height(), out_width(), channels);
   }
 };
 
@@ -37,44 +32,30 @@ struct BatchNormMaxPoolForward {
 template <class T>
 struct BatchNormMaxPoolBackward {
   static constexpr const char* kName = "batch_norm_max_pool_backward";
-  const T *x, *dy;
+  BatchNormInput<T> input;
+  const T* dy;
   const uint8_t* index;
-  const ParameterType<T>*mean, *inverse_std, *weight;
-  T* dx;  // null: not wanted
-  ParameterType<T>*dweight, *dbias;
-  bool accumulate_dx, accumulate_dweight, accumulate_dbias;
-  double* partials;  // partials_size() elements
+  Gradient<T> dx;
+  Gradient<ParameterType<T>> dweight, dbias;
+  double* partials = nullptr;  // at least partials_size() elements
   int64_t batch, height, width, channels;
   constexpr int64_t out_height() const { return pooled_side(height); }
   constexpr int64_t out_width() const { return pooled_side(width); }
-  // The batch norm inside, whose dz is not in memory.
+  // The batch norm inside, whose dy is not in memory.
   BatchNormBackward<T> normalisation() const {
-    return {x,
-            nullptr,
-            nullptr,
-            mean,
-            inverse_std,
-            weight,
-            false,
-            dx,
-            nullptr,
-            dweight,
-            dbias,
-            accumulate_dx,
-            false,
-            accumulate_dweight,
-            accumulate_dbias,
-            partials,
-            batch * height * width,
-            channels};
+    return {.input = input,
+            .dx = dx,
+            .dweight = dweight,
+            .dbias = dbias,
+            .partials = partials,
+            .rows = batch * height * width,
+            .channels = channels};
   }
   int64_t partials_size() const { return normalisation().partials_size(); }
-  double flops() const { return 10.0 * static_cast<double>(batch * height * width * channels); }
-  double bytes() const {
-    return static_cast<double>(batch * channels) *
-           (static_cast<double>(height * width * int64_t{sizeof(T)}) *
-                (2 + (dx ? (accumulate_dx ? 2 : 1) : 0)) +
-            2 * static_cast<double>(out_height() * out_width()) * (sizeof(T) + 1.0));
+  double flops() const { return 10 * count(batch, height, width, channels); }
+  double bytes() const {  // x, dy and the index twice
+    return count(2 + dx.passes(), sizeof(T), batch, height, width, channels) +
+           count(2, sizeof(T) + 1, batch, out_height(), out_width(), channels);
   }
 };
 

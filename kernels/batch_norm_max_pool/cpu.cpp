@@ -15,32 +15,20 @@ namespace {
 constexpr int64_t kStripe = 8;  // rows of the output after each other; each reads on by two of x
 
 // The largest positive value of a window, a pixel of all channels at each place, and where it is.
-// `index` null: not wanted.
-template <class T>
-void largest_of(const T* const (&window)[9], int64_t channels, uint8_t nowhere, T* __restrict y,
+template <bool kIndex, class T>
+void largest_of(const T* const (&window)[9], int64_t channels, T* __restrict y,
                 uint8_t* __restrict index) {
-  if (!index) {
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) {
-      T largest = 0;
-      for (int place = 0; place < 9; ++place) {
-        largest = window[place][c] > largest ? window[place][c] : largest;
-      }
-      y[c] = largest;
-    }
-    return;
-  }
 #pragma omp simd
   for (int64_t c = 0; c < channels; ++c) {
     T largest = 0;
-    int where = nowhere;
+    int where = BatchNormMaxPoolForward<T>::kNowhere;
     for (int place = 0; place < 9; ++place) {
       const bool larger = window[place][c] > largest;
       largest = larger ? window[place][c] : largest;
       where = larger ? place : where;
     }
     y[c] = largest;
-    index[c] = static_cast<uint8_t>(where);
+    if constexpr (kIndex) index[c] = static_cast<uint8_t>(where);
   }
 }
 
@@ -56,9 +44,13 @@ void compute(const BatchNormMaxPoolForward<T>& call) {
     int64_t ready = std::max<int64_t>(0, 2 * first - 1);
     for (int64_t p = first; p < std::min(oh, first + kStripe); ++p) {
       for (; ready < std::min(call.height, 2 * p + 2); ++ready) {
-        run(BatchNormForward<T>{call.x + (n * call.height + ready) * row_size, nullptr, call.mean,
-                                call.inverse_std, call.weight, call.bias,
-                                ring + ready % 3 * row_size, true, call.width, channels});
+        BatchNormInput<T> row = call.input;
+        row.x += (n * call.height + ready) * row_size;
+        run(BatchNormForward<T>{.input = row,
+                                .y = ring + ready % 3 * row_size,
+                                .relu = true,
+                                .rows = call.width,
+                                .channels = channels});
       }
       for (int64_t q = 0; q < ow; ++q) {
         const T* window[9];
@@ -68,8 +60,11 @@ void compute(const BatchNormMaxPoolForward<T>& call) {
           window[place] = inside ? ring + h % 3 * row_size + w * channels : outside.data();
         }
         const int64_t out = ((n * oh + p) * ow + q) * channels;
-        largest_of(window, channels, call.kNowhere, call.y + out,
-                   call.index ? call.index + out : nullptr);
+        if (call.index) {
+          largest_of<true>(window, channels, call.y + out, call.index + out);
+        } else {
+          largest_of<false>(window, channels, call.y + out, nullptr);
+        }
       }
     }
   });
@@ -79,7 +74,7 @@ template <class T>
 void compute(const BatchNormMaxPoolBackward<T>& call) {
   const BatchNormBackward<T> normalisation = call.normalisation();
   const int64_t chunk_size =
-      std::min(normalisation.chunk_rows(), normalisation.rows) * call.channels;
+      std::min(batch_norm_chunk_rows(call.channels), normalisation.rows) * call.channels;
   std::vector<T> chunks(static_cast<size_t>(threads() * chunk_size));
   batch_norm_backward(normalisation, [&](int64_t slot, int64_t begin, int64_t end) {
     T* const dz = chunks.data() + slot * chunk_size;

@@ -20,7 +20,7 @@ __global__ void batch_norm_max_pool_forward(BatchNormMaxPoolForward<T> call) {
   constexpr int kCount = kVectorSize<T>;
   const Channels mine = my_channels<T>(call.channels, gridDim.y - 1 - blockIdx.y);
   if (mine.count == 0) return;
-  const Normalisation<kCount> normalisation(call, mine);
+  const Normalisation<T> normalisation(call.input, mine);
   const int64_t oh = call.out_height(), ow = call.out_width(), pixels = call.batch * oh * ow;
   for_each_row_in_reverse(pixels, [&](int64_t pixel) {
     const int64_t n = pixel / (oh * ow), p = pixel / ow % oh, q = pixel % ow;
@@ -31,7 +31,7 @@ __global__ void batch_norm_max_pool_forward(BatchNormMaxPoolForward<T> call) {
       const int64_t h = 2 * p - 1 + window / 3, w = 2 * q - 1 + window % 3;
       if (h < 0 || h >= call.height || w < 0 || w >= call.width) continue;
       float x[kCount];
-      load(call.x + ((n * call.height + h) * call.width + w) * call.channels + mine.first,
+      load(call.input.x + ((n * call.height + h) * call.width + w) * call.channels + mine.first,
            mine.count, x);
       for (int k = 0; k < kCount; ++k) {
         const float z = to_float(from_float<T>(normalisation.of(k, x[k])));
@@ -93,17 +93,9 @@ void launch_call(const BatchNormMaxPoolForward<T>& call, StreamHandle stream) {
 
 template <class T>
 void launch_call(const BatchNormMaxPoolBackward<T>& call, StreamHandle stream) {
-  const BatchNormBackward<T> normalisation = call.normalisation();
   const PooledGradient<T> gradient{call.dy,    call.index,        call.height,
                                    call.width, call.out_height(), call.out_width()};
-  launch(chunk_gradients<T, PooledGradient<T>>, chunk_grid<T>(normalisation), dim3(kAcross, kDown),
-         0, stream, normalisation, gradient);
-  launch(sum_gradients<T>, merge_blocks(2 * call.channels), dim3(kMergeAcross, kMergeDown), 0,
-         stream, normalisation);
-  if (!call.dx) return;
-  launch(batch_norm_backward<T, PooledGradient<T>>,
-         dim3(row_blocks(normalisation.rows), tiles<T>(call.channels)), dim3(kAcross, kDown), 0,
-         stream, normalisation, gradient);
+  launch_backward(call.normalisation(), gradient, stream);
 }
 
 }  // namespace

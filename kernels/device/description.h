@@ -103,10 +103,6 @@ CallDescription describe_call(const Call& call) {
   if constexpr (requires { call.dw.accumulate; }) adds_to(call.dw);
   if constexpr (requires { call.y.accumulate; }) adds_to(call.y);
   if constexpr (requires { call.c.accumulate; }) adds_to(call.c);
-  if constexpr (requires { call.accumulate_dx; }) d.accumulate = call.accumulate_dx;
-  if constexpr (requires { call.accumulate_dresidual; }) {
-    d.accumulate = d.accumulate || call.accumulate_dresidual;
-  }
   if constexpr (requires { call.scale, call.shift; }) {
     d.scale = call.scale != nullptr;
     d.biases = (call.bias != nullptr) + (call.shift != nullptr);

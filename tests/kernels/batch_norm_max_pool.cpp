@@ -4,6 +4,9 @@
 
 #include "kernels/pool/call.h"
 #include "tests/support/kernel_case.h"
+#ifndef BASIN_TEST_ON_DEVICE
+#include "tests/support/op_gradient.h"
+#endif
 
 using namespace basin;
 using namespace basin::test;
@@ -34,6 +37,10 @@ struct Parameters {
     if (values != Values::kIntegers) return;
     for (int64_t c = 0; c < channels; ++c) inverse_std[c] = c % 2 == 0 ? 1.0f : 0.5f;
   }
+  template <class T>
+  BatchNormInput<T> input(const Guarded<T>& x) const {
+    return {x.data(), mean.data(), inverse_std.data(), weight.data(), bias.data()};
+  }
 };
 
 template <class T>
@@ -42,17 +49,13 @@ void check_stem(const Images& s, Values values, Comparison& sums, Comparison& gr
   Guarded<T> x = stored<T>(filled<float>(s.size(), values, 5));
   Guarded<T> y(s.out_size()), without_index(s.out_size());
   Guarded<uint8_t> index(s.out_size());
-  BatchNormMaxPoolForward<T> forward{x.data(),
-                                     parameters.mean.data(),
-                                     parameters.inverse_std.data(),
-                                     parameters.weight.data(),
-                                     parameters.bias.data(),
-                                     y.data(),
-                                     index.data(),
-                                     s.batch,
-                                     s.height,
-                                     s.width,
-                                     s.channels};
+  const BatchNormMaxPoolForward<T> forward{.input = parameters.input(x),
+                                           .y = y.data(),
+                                           .index = index.data(),
+                                           .batch = s.batch,
+                                           .height = s.height,
+                                           .width = s.width,
+                                           .channels = s.channels};
   run_checked({&x, &parameters.mean, &parameters.inverse_std, &parameters.weight, &parameters.bias},
               {&y, &index, &without_index}, [&] {
                 device::run(forward);
@@ -66,9 +69,11 @@ void check_stem(const Images& s, Values values, Comparison& sums, Comparison& gr
   // The same, step by step.
   Guarded<T> normalised(s.size()), want_y(s.out_size());
   Guarded<uint8_t> want_index(s.out_size());
-  device::run(BatchNormForward<T>{x.data(), nullptr, forward.mean, forward.inverse_std,
-                                  forward.weight, forward.bias, normalised.data(), true, s.rows(),
-                                  s.channels});
+  device::run(BatchNormForward<T>{.input = forward.input,
+                                  .y = normalised.data(),
+                                  .relu = true,
+                                  .rows = s.rows(),
+                                  .channels = s.channels});
   device::run(MaxPoolForward<T>{normalised.data(), want_y.data(), want_index.data(), s.batch,
                                 s.height, s.width, s.channels});
   for (int64_t i = 0; i < s.out_size(); ++i) {
@@ -84,10 +89,16 @@ void check_stem(const Images& s, Values values, Comparison& sums, Comparison& gr
                  dbias = output<float>(s.channels, accumulate, values, 9);
   const Guarded<T> dx_before = dx;
   const Guarded<float> dweight_before = dweight, dbias_before = dbias;
-  BatchNormMaxPoolBackward<T> backward{
-      x.data(),  dy.data(),      index.data(), forward.mean, forward.inverse_std, forward.weight,
-      dx.data(), dweight.data(), dbias.data(), accumulate,   accumulate,          accumulate,
-      nullptr,   s.batch,        s.height,     s.width,      s.channels};
+  BatchNormMaxPoolBackward<T> backward{.input = forward.input,
+                                       .dy = dy.data(),
+                                       .index = index.data(),
+                                       .dx = {dx.data(), accumulate},
+                                       .dweight = {dweight.data(), accumulate},
+                                       .dbias = {dbias.data(), accumulate},
+                                       .batch = s.batch,
+                                       .height = s.height,
+                                       .width = s.width,
+                                       .channels = s.channels};
   Guarded<double> partials(backward.partials_size());
   backward.partials = partials.data();
   run_checked({&x, &dy, &index, &parameters.mean, &parameters.inverse_std, &parameters.weight},
@@ -171,16 +182,26 @@ TEST_CASE("a stem by hand: negative numbers give 0, and no gradient") {
   const float zero = 0, one = 1;
   float y[2];
   uint8_t index[2];
-  device::run(BatchNormMaxPoolForward<float>{x, &zero, &one, &one, &zero, y, index, 2, 2, 2, 1});
+  const BatchNormInput<float> input{
+      .x = x, .mean = &zero, .inverse_std = &one, .weight = &one, .bias = &zero};
+  device::run(BatchNormMaxPoolForward<float>{
+      .input = input, .y = y, .index = index, .batch = 2, .height = 2, .width = 2, .channels = 1});
   CHECK(y[0] == 3);
   CHECK(index[0] == 5);
   CHECK(y[1] == 0);
   CHECK(index[1] == BatchNormMaxPoolForward<float>::kNowhere);
   const float dy[] = {8, 16};
   float dx[8], dweight, dbias;
-  BatchNormMaxPoolBackward<float> call{x,       dy,       index,  &zero, &one,  &one,
-                                       dx,      &dweight, &dbias, false, false, false,
-                                       nullptr, 2,        2,      2,     1};
+  BatchNormMaxPoolBackward<float> call{.input = input,
+                                       .dy = dy,
+                                       .index = index,
+                                       .dx = {dx},
+                                       .dweight = {&dweight},
+                                       .dbias = {&dbias},
+                                       .batch = 2,
+                                       .height = 2,
+                                       .width = 2,
+                                       .channels = 1};
   std::vector<double> partials(static_cast<size_t>(call.partials_size()));
   call.partials = partials.data();
   device::run(call);
@@ -190,6 +211,27 @@ TEST_CASE("a stem by hand: negative numbers give 0, and no gradient") {
   const float want[] = {2, -2, -7, 11, 2, 5, 8, 11};
   for (int i = 0; i < 8; ++i) CHECK(dx[i] == want[i]);
 }
+
+#ifndef BASIN_TEST_ON_DEVICE
+TEST_CASE("gradient of batch_norm_max_pool, also of an input that is used twice") {
+  for (const Shape& shape : {Shape{2, 5, 4, 3}, Shape{1, 6, 7, 2}, Shape{3, 1, 2, 5}}) {
+    Inputs inputs;
+    const Tensor x = inputs.add("x", shape);
+    const BatchNorm norm = inputs.add_norm("", shape[3]);
+    inputs.allocate();
+    draw_away_from_zero(
+        inputs,
+        [&](Tape& tape) {
+          space_out(x);
+          return batch_norm(tape, x, norm, Mode::kTrain, {}, false);
+        },
+        0.01);
+    const auto op = [&](Tape& tape) { return batch_norm_max_pool(tape, x, norm, Mode::kTrain); };
+    inputs.check("batch_norm_max_pool " + shape.text(), op);
+    inputs.check_twice("batch_norm_max_pool " + shape.text(), op);
+  }
+}
+#endif
 
 // Faults that tools/mutate_kernels plants in the kernel, one at a time: these cases must notice
 // each.

@@ -117,8 +117,7 @@ TEST_CASE("evaluation with folded batch norms is that of the network in double")
       const double folded = relative_error(one.logits(images, false), want);
       CHECK(one.counts["fold_batch_norm"] == 1);
       CHECK(one.counts["conv2d_forward"] == convolutions);
-      for (const char* name :
-           {"batch_norm_forward", "batch_norm_inverse_std", "dual_batch_norm_forward"}) {
+      for (const char* name : {"batch_norm_forward", "batch_norm_inverse_std"}) {
         CHECK(one.counts[name] == 0);
       }
       const double apart = relative_error(one.logits(images, true), want);

@@ -178,26 +178,6 @@ Guarded<T> output(int64_t size, bool accumulate, Values values, uint32_t seed) {
   return accumulate ? filled<T>(size, values, seed) : Guarded<T>(size);
 }
 
-#ifdef BASIN_TEST_EMULATED
-// Bytes of shared memory that a block has in the runs of in_every_way().
-inline int64_t block_memory = emulator::Options().shared_memory;
-#endif
-
-// Calls body() where a block has `bytes` of shared memory, or all that there is. Only the emulator
-// can have less: elsewhere body() runs when `bytes` is kMostMemory.
-constexpr int64_t kMostMemory = int64_t{1} << 40;
-template <class Body>
-void with_block_memory(int64_t bytes, const Body& body) {
-#ifdef BASIN_TEST_EMULATED
-  const int64_t before = block_memory;
-  block_memory = std::min(bytes, before);
-  body();
-  block_memory = before;
-#else
-  if (bytes == kMostMemory) body();
-#endif
-}
-
 // Calls run(what) once for each way of running that must not change a bit of the result: the CPU
 // with 1, 2 and 3 threads, the emulator under its schedules, the GPU twice and captured.
 template <class Run>
@@ -211,9 +191,7 @@ void in_every_way(const Run& run) {
   gpu_runs->capture = false;
 #elif defined(BASIN_TEST_EMULATED)
   for (const Schedule& schedule : kernel_schedules()) {
-    emulator::Options options = schedule.options;
-    options.shared_memory = block_memory;
-    const emulator::ScopedOptions scope(options);
+    const emulator::ScopedOptions scope(schedule.options);
     run(schedule.name);
   }
 #else
