@@ -1,6 +1,6 @@
-// The stem's batch normalisation, ReLU and max pooling on the CPU: the bits of the calls that it is
-// made of, without the large tensors between them. Forward normalises the few rows that a row of
-// the output looks at; backward gathers the gradient of the rows in work.
+// The stem's batch normalisation, ReLU and max pooling on the CPU, with the bits of the separate
+// calls and without the large tensors between them. Forward normalises the few rows that a row of
+// the output reads. Backward gathers dz for one chunk of rows at a time.
 #include "kernels/batch_norm_max_pool/call.h"
 
 #include <vector>
@@ -12,7 +12,7 @@
 namespace basin::cpu {
 namespace {
 
-constexpr int64_t kStripe = 8;  // rows of the output after each other; each reads on by two of x
+constexpr int64_t kStripe = 8;  // consecutive rows of the output; each needs two more rows of x
 
 // The largest positive value of a window, a pixel of all channels at each place, and where it is.
 template <bool kIndex, class T>

@@ -1,13 +1,13 @@
 // The stem's batch normalisation, ReLU and max pooling in one, as CUDA kernels, NHWC.
 //
-// Forward: the tiles of batch normalisation, over the pixels of the output: a thread takes a vector
-// of channels of every 32nd one, normalises the nine pixels of its window and keeps the largest.
-// Each pixel of x is normalised 9/4 times, but comes from memory once. Reads x, writes y and the
-// index: a quarter of x in elements.
+// Forward: the tiles of batch normalisation, over the pixels of the output. A thread has a vector
+// of channels of every 32nd pixel; it normalises the nine pixels of the window and keeps the
+// largest. Each pixel of x is normalised 9/4 times, but comes from memory once. Reads x, writes y
+// and the index, each a quarter of x in elements.
 //
-// Backward: the passes of batch normalisation with a gradient that is gathered: a pixel looks at
-// the up to four windows that it lies in, so no two threads write one element and every sum has one
-// order. Reads x, dy and the index twice, writes dx.
+// Backward: the passes of batch normalisation with a dz that is gathered: a pixel looks at the up
+// to four windows that it lies in, so no two threads write one element and every sum has one order.
+// Reads x, dy and the index twice, writes dx.
 #include "kernels/batch_norm_max_pool/call.h"
 
 #include "kernels/batch_norm/cuda_passes.h"
