@@ -14,10 +14,10 @@ namespace basin {
 // At one address, so that a captured step may add to it.
 class LossAccumulator {
  public:
-  // All zero. `limit`: a batch whose loss is beyond it, or no number, is noted (LossSums).
+  // All zero. The first batch with an absolute loss over `limit`, or NaN, is noted (LossSums).
   explicit LossAccumulator(Stream& stream, double limit = std::numeric_limits<double>::infinity());
   // Queues the addition of one batch of `rows` images: `loss` f32 [1], their mean, and
-  // `predictions` and `expected` i32 [rows], whose hits are counted; both may be empty.
+  // `predictions` and `expected` i32 [rows], to count the hits; both may be empty.
   void add(const Tensor& loss, const Tensor& predictions, const Tensor& expected, int64_t rows);
   // Waits for the device.
   LossSums read() const;

@@ -8,7 +8,7 @@
 
 namespace basin {
 
-// What evaluations have in one pass with a convolution: y = [relu](y + bias [+ residual]).
+// What evaluation computes in one pass with a convolution: y = [relu](y + bias [+ residual]).
 struct Conv2dEpilogue {
   Tensor bias;      // [K], of the type of y; empty: no epilogue
   Tensor residual;  // of the shape and type of y, or empty
@@ -49,13 +49,13 @@ Tensor max_pool(Tape& tape, const Tensor& x);
 // Mean over the pixels: [N,H,W,C] -> [N,C].
 Tensor global_average_pool(Tape& tape, const Tensor& x);
 
-// x [N,C] * weight^T [K,C] + bias [K] -> [N,K]; f32 also of bf16: what is left are the losses.
+// x [N,C] * weight^T [K,C] + bias [K] -> [N,K]; f32 even when x is bf16: the losses follow.
 Tensor linear(Tape& tape, const Tensor& x, const Tensor& weight, const Tensor& bias);
 
 // a + b, same shape.
 Tensor add(Tape& tape, const Tensor& a, const Tensor& b);
 
-// x in `dtype`, f32 or bf16, rounded to nearest; x itself where it is that already. Not on the CPU.
+// x in `dtype`, f32 or bf16, rounded to nearest; x itself where it has that type. Not on the CPU.
 Tensor convert(Tape& tape, const Tensor& x, DType dtype);
 
 // The losses take logits and targets in f32 or f64.

@@ -1,4 +1,4 @@
-// The gradient behind 3x3 max pooling, gathered on the CPU for a range of pixels.
+// The gradient of 3x3 max pooling, gathered on the CPU for a range of pixels.
 #pragma once
 
 #include <cstdint>

@@ -36,8 +36,8 @@ __device__ void load(const T* x, int count, float (&values)[kCount]) {
   }
 }
 
-// A vector as it lies in memory, the rest 0; for kernels that load several before they use the
-// first. Whole registers: taking elements of 16 bits apart would wait for the load.
+// A vector as it is in memory, the rest 0; for kernels that load several before they use the first.
+// It stays in whole registers: to split them into 16-bit elements would wait for the load.
 struct alignas(16) Words {
   uint32_t values[4];
 };

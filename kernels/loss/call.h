@@ -48,19 +48,19 @@ struct SigmoidCrossEntropy {
 struct LossSums {
   double loss;  // over the images
   int64_t correct, images, batches;
-  int64_t diverged_batch;  // the first whose loss was beyond the limit, counted from 1; 0: none
+  int64_t diverged_batch;  // the first with a loss over the limit, counted from 1; 0: none
   double diverged_loss;    // the loss of that one
 };
 
-// Adds one batch of `rows` images to *sums: its mean loss times its images, in double, and the rows
-// whose prediction is the class expected of them.
+// Adds one batch of `rows` images to *sums: its mean loss times its images, in double, and the
+// number of rows with the expected prediction.
 struct AddLoss {
   static constexpr const char* kName = "add_loss";
   const float* loss;                     // one element, the mean over the batch
   const int32_t* predictions = nullptr;  // [rows], or null: hits are not counted
   const int32_t* expected = nullptr;     // [rows]; only with predictions
   LossSums* sums;
-  double limit;  // a loss is beyond it if its size is larger, or no number
+  double limit;  // for the absolute value of a loss; NaN is over it, too
   int64_t rows;
   double flops() const { return count(rows); }
   double bytes() const { return count(predictions ? 8 : 0, rows); }

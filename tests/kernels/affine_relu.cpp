@@ -178,7 +178,7 @@ TEST_CASE("affine_relu backward is within the tolerance on random numbers") {
   comparison.report("affine_relu backward");
 }
 
-TEST_CASE("the mask is z > 0, also where rounding hides z behind the shift") {
+TEST_CASE("the mask is z > 0, also where the shift hides z by rounding") {
   constexpr int64_t kSize = 100;
   Guarded<float> x(kSize), y(kSize), shift(1), dx(kSize), dbias(1);
   Guarded<uint8_t> mask(kSize);
@@ -372,7 +372,7 @@ TEST_CASE("affine_relu adds to the gradient of an input that is used twice") {
 // cpu: the mask the wrong way round
 //   - call.relu && mask.values[k] == 0 ? 0
 //   + call.relu && mask.values[k] == 1 ? 0
-// cpu: a chunk that runs behind the end
+// cpu: a chunk that runs past the end
 //   - begin + kChunk < call.size ? begin + kChunk : call.size
 //   + begin + kChunk
 // cpu: the first chunk left out

@@ -206,7 +206,7 @@ TEST_CASE("gradient of add, also of a tensor to itself") {
 // cpu: kernels/library/vector.h: accumulation the wrong way round
 //   - if (accumulate) {
 //   + if (!accumulate) {
-// asan: kernels/library/vector.h: a read behind the end
+// asan: kernels/library/vector.h: a read past the end
 //   - k < count ? to_float(x[k]) : 0
 //   + to_float(x[k])
 // cpu: an index off by one

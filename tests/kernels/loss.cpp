@@ -181,7 +181,7 @@ TEST_CASE("the most probable class is the first of equals") {
   CHECK(predictions[2] == 0);
 }
 
-TEST_CASE("batches added up: losses in order, hits, and the first batch whose loss is no use") {
+TEST_CASE("batches added up: losses in order, hits, and the first diverged batch") {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   struct Batch {
     float loss;
@@ -299,7 +299,7 @@ TEST_CASE("gradients of the losses, also of logits that are used twice") {
 // cpu: a sum in bfloat16
 //   - sum += call.partials[row];
 //   + sum = to_float(to_bf16(static_cast<float>(sum + call.partials[row])));
-// cpu: hits of the first rows alone
+// cpu: only the hits of the first rows
 //   - row < call.rows; row += kThreads) {
 //   -       correct
 //   + row < kThreads; row += kThreads) {

@@ -227,7 +227,7 @@ TEST_CASE("gradient of global_average_pool, also of an input that is used twice"
 //   - if (channel < call.channels) {
 //   + if (channel >= call.channels) return;
 //   +   {
-// asan: windows behind the last
+// asan: windows past the last
 //   - && p < oh; ++p
 //   + ; ++p
 // clang-format on

@@ -106,8 +106,8 @@ struct GuardedBytes {
 #endif
 };
 
-// A guarded array, filled with NaN (integers: all bits set) until something is written. Of size 0,
-// it stands for an argument that is left out: or_null() is null then.
+// A guarded array, filled with NaN (integers: all bits set) until something is written. With size 0
+// it is an argument that is left out: or_null() returns null.
 template <class T>
 class Guarded : public GuardedBytes {
  public:
