@@ -37,14 +37,14 @@ void check_forward(int64_t size, int options, Values values, Comparison& compari
   Guarded<float> y(size);
   Guarded<uint8_t> mask(with_mask ? size : 0);
   run_call({&x, &residual, &scale, &bias, &residual_shift, &shift}, {&y, &mask},
-           AffineReluForward<float>{.x = x.data(),
-                                    .residual = residual.or_null(),
-                                    .scale = scale.or_null(),
-                                    .bias = bias.or_null(),
-                                    .residual_shift = residual_shift.or_null(),
-                                    .shift = shift.or_null(),
-                                    .y = y.data(),
-                                    .mask = mask.or_null(),
+           AffineReluForward<float>{.x = x,
+                                    .residual = residual,
+                                    .scale = scale,
+                                    .bias = bias,
+                                    .residual_shift = residual_shift,
+                                    .shift = shift,
+                                    .y = y,
+                                    .mask = mask,
                                     .relu = relu,
                                     .size = size});
   int64_t wrong_masks = 0;
@@ -81,17 +81,17 @@ void check_backward(int64_t size, int options, Values values, Comparison& compar
   Guarded<float> dx = out(2, size, 2), dresidual = out(4, size, 3), dscale = out(8, 1, 4),
                  dbias = out(16, 1, 5), dresidual_shift = out(32, 1, 6), dshift = out(16, 1, 7);
   const Guarded<float> starts[] = {dx, dresidual, dscale, dbias, dresidual_shift, dshift};
-  AffineReluBackward<float> call{.dy = dy.data(),
-                                 .x = x.or_null(),
-                                 .mask = mask.or_null(),
-                                 .scale = scale.or_null(),
+  AffineReluBackward<float> call{.dy = dy,
+                                 .x = x,
+                                 .mask = mask,
+                                 .scale = scale,
                                  .relu = relu,
-                                 .dx = {dx.or_null(), accumulate},
-                                 .dresidual = {dresidual.or_null(), accumulate},
-                                 .dbias = {dbias.or_null(), accumulate},
-                                 .dresidual_shift = {dresidual_shift.or_null(), accumulate},
-                                 .dscale = {dscale.or_null(), accumulate},
-                                 .dshift = {dshift.or_null(), accumulate},
+                                 .dx = {dx, accumulate},
+                                 .dresidual = {dresidual, accumulate},
+                                 .dbias = {dbias, accumulate},
+                                 .dresidual_shift = {dresidual_shift, accumulate},
+                                 .dscale = {dscale, accumulate},
+                                 .dshift = {dshift, accumulate},
                                  .size = size};
   Guarded<double> partials = partials_of(call);
   run_call({&dy, &x, &mask, &scale},
@@ -187,21 +187,17 @@ TEST_CASE("the mask is z > 0, also where the shift hides z by rounding") {
     const float tiny = static_cast<float>(i / 3 + 1) * 0x1p-40f;
     x[i] = i % 3 == 0 ? tiny : (i % 3 == 1 ? -tiny : 0.0f);
   }
-  device::run(AffineReluForward<float>{.x = x.data(),
-                                       .shift = shift.data(),
-                                       .y = y.data(),
-                                       .mask = mask.data(),
-                                       .relu = true,
-                                       .size = kSize});
+  device::run(AffineReluForward<float>{
+      .x = x, .shift = shift, .y = y, .mask = mask, .relu = true, .size = kSize});
   Guarded<float> dy = filled<float>(kSize, Values::kIntegers, 5);
   Guarded<double> partials(3);
-  device::run(AffineReluBackward<float>{.dy = dy.data(),
-                                        .mask = mask.data(),
+  device::run(AffineReluBackward<float>{.dy = dy,
+                                        .mask = mask,
                                         .relu = true,
-                                        .dx = {dx.data()},
-                                        .dbias = {dbias.data()},
+                                        .dx = {dx},
+                                        .dbias = {dbias},
                                         .size = kSize,
-                                        .partials = partials.data()});
+                                        .partials = partials});
   double sum = 0;
   for (int64_t i = 0; i < kSize; ++i) {
     CHECK(y[i] == 1);  // y - shift says nothing
@@ -224,22 +220,22 @@ TEST_CASE("affine_relu on bfloat16") {
     in_both_types([&]<class T>(T) {
       auto& mask = of<T>(masks);
       run_call({&of<T>(x), &of<T>(residual), &scale, &bias}, {&of<T>(y), &mask},
-               AffineReluForward<T>{.x = of<T>(x).data(),
-                                    .residual = of<T>(residual).data(),
-                                    .scale = scale.data(),
-                                    .bias = bias.data(),
-                                    .y = of<T>(y).data(),
-                                    .mask = mask.data(),
+               AffineReluForward<T>{.x = of<T>(x),
+                                    .residual = of<T>(residual),
+                                    .scale = scale,
+                                    .bias = bias,
+                                    .y = of<T>(y),
+                                    .mask = mask,
                                     .relu = true,
                                     .size = size});
       float* const sum = of<T>(sums).data();
-      AffineReluBackward<T> call{.dy = of<T>(dy).data(),
-                                 .x = of<T>(x).data(),
-                                 .mask = mask.data(),
-                                 .scale = scale.data(),
+      AffineReluBackward<T> call{.dy = of<T>(dy),
+                                 .x = of<T>(x),
+                                 .mask = mask,
+                                 .scale = scale,
                                  .relu = true,
-                                 .dx = {of<T>(dx).data()},
-                                 .dresidual = {of<T>(dresidual).data(), true},
+                                 .dx = {of<T>(dx)},
+                                 .dresidual = {of<T>(dresidual), true},
                                  .dbias = {sum},
                                  .dresidual_shift = {sum + 1},
                                  .dscale = {sum + 2},
@@ -266,25 +262,22 @@ TEST_CASE("affine_relu on bfloat16: a shift has the bits of one that is added la
     Guarded<uint8_t> mask(size), mask_of_plain(size);
     run_checked({&x, &residual, &scale, &bias, &shift},
                 {&shifted, &plain, &later, &mask, &mask_of_plain}, [&] {
-                  AffineReluForward<Bf16> call{.x = x.data(),
-                                               .residual = residual.data(),
-                                               .scale = scale.data(),
-                                               .bias = bias.data(),
-                                               .shift = shift.data(),
-                                               .y = shifted.data(),
-                                               .mask = mask.data(),
+                  AffineReluForward<Bf16> call{.x = x,
+                                               .residual = residual,
+                                               .scale = scale,
+                                               .bias = bias,
+                                               .shift = shift,
+                                               .y = shifted,
+                                               .mask = mask,
                                                .relu = true,
                                                .size = size};
                   device::run(call);
                   call.shift = nullptr;
-                  call.y = plain.data();
-                  call.mask = mask_of_plain.data();
+                  call.y = plain;
+                  call.mask = mask_of_plain;
                   device::run(call);
-                  device::run(AffineReluForward<Bf16>{.x = plain.data(),
-                                                      .bias = shift.data(),
-                                                      .y = later.data(),
-                                                      .relu = false,
-                                                      .size = size});
+                  device::run(AffineReluForward<Bf16>{
+                      .x = plain, .bias = shift, .y = later, .relu = false, .size = size});
                 });
     CHECK(shifted.bytes == later.bytes);
     CHECK(mask.bytes == mask_of_plain.bytes);
@@ -298,8 +291,7 @@ TEST_CASE("affine_relu in double keeps the precision of double") {
   constexpr int64_t kSize = 20000;
   Guarded<double> x = filled<double>(kSize, Values::kNormal, 1), y(kSize), bias(1);
   bias[0] = 1e-12;
-  cpu::run(AffineReluForward<double>{
-      .x = x.data(), .bias = bias.data(), .y = y.data(), .relu = false, .size = kSize});
+  cpu::run(AffineReluForward<double>{.x = x, .bias = bias, .y = y, .relu = false, .size = kSize});
   int64_t wrong = 0;
   for (int64_t i = 0; i < kSize; ++i) wrong += y[i] != x[i] + 1e-12;
   CHECK(wrong == 0);

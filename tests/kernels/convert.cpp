@@ -20,7 +20,7 @@ void check_convert(int64_t size, bool accumulate) {
     x[i] = from_float<From>(numbers[i]);
     if (accumulate) y[i] = from_float<To>(starts[i]);
   }
-  run_call({&x}, {&y}, Convert<From, To>{x.data(), {y.data(), accumulate}, size});
+  run_call({&x}, {&y}, Convert<From, To>{x, {y, accumulate}, size});
   int64_t wrong = 0;
   for (int64_t i = 0; i < size; ++i) {
     const float start = accumulate ? to_float(from_float<To>(starts[i])) : 0.0f;

@@ -24,7 +24,7 @@ TEST_CASE("fill writes every element and no other") {
   for (int64_t size : kSizes) {
     if (too_large(size)) continue;
     Guarded<float> y(size);
-    run_call({}, {&y}, Fill<float>{y.data(), 2.5f, size});
+    run_call({}, {&y}, Fill<float>{y, 2.5f, size});
     CHECK(std::all_of(y.data(), y.data() + size, [](float value) { return value == 2.5f; }));
   }
 }
@@ -34,7 +34,7 @@ TEST_CASE("fill takes more elements than a grid of CUDA threads in one step") {
       int64_t{4096} * 256 * 4 + 1029;  // blocks_for of kernels/library/vector.h
   if (too_large(kSize)) return;
   Guarded<float> y(kSize);
-  device::run(Fill<float>{y.data(), 2.5f, kSize});
+  device::run(Fill<float>{y, 2.5f, kSize});
   CHECK(std::all_of(y.data(), y.data() + kSize, [](float value) { return value == 2.5f; }));
   CHECK(y.intact());
 }
@@ -47,9 +47,9 @@ TEST_CASE("add and scale are correctly rounded") {
     Guarded<float> sum(size), copied(size), scaled(size), factor(1);
     factor[0] = -1.5f;
     run_checked({&a, &b, &factor}, {&sum, &copied, &scaled}, [&] {
-      device::run(Add<float>{a.data(), b.data(), sum.data(), size});
-      device::run(Scale<float>{.x = a.data(), .y = {copied.data()}, .size = size});
-      device::run(Scale<float>{a.data(), factor.data(), {scaled.data()}, size});
+      device::run(Add<float>{a, b, sum, size});
+      device::run(Scale<float>{.x = a, .y = {copied}, .size = size});
+      device::run(Scale<float>{a, factor, {scaled}, size});
     });
     int64_t wrong = 0;
     for (int64_t i = 0; i < size; ++i) {
@@ -69,7 +69,7 @@ TEST_CASE("scale accumulates") {
       Guarded<float> factor(1);
       factor[0] = values == Values::kIntegers ? 3.0f : 0.3f;
       const Guarded<float> start = y;
-      run_call({&x, &factor}, {&y}, Scale<float>{x.data(), factor.data(), {y.data(), true}, size});
+      run_call({&x, &factor}, {&y}, Scale<float>{x, factor, {y, true}, size});
       Comparison& comparison = values == Values::kIntegers ? exact : rounded;
       for (int64_t i = 0; i < size; ++i) {
         const double add = double(factor[0]) * x[i];
@@ -93,15 +93,15 @@ TEST_CASE("add_bias adds per column, and a residual, and cuts off below zero, in
                      residual = filled<float>(with_residual ? size : 0, values, 3);
       Guarded<float> y(size), in_place = x;
       run_checked({&x, &bias, &residual}, {&y, &in_place}, [&] {
-        AddBias<float> call{.x = x.data(),
-                            .bias = bias.data(),
-                            .y = y.data(),
+        AddBias<float> call{.x = x,
+                            .bias = bias,
+                            .y = y,
                             .rows = s.rows,
                             .columns = s.columns,
-                            .residual = residual.or_null(),
+                            .residual = residual,
                             .relu = relu};
         device::run(call);
-        call.x = call.y = in_place.data();
+        call.x = call.y = in_place;
         device::run(call);
       });
       int64_t wrong = 0;
@@ -124,7 +124,7 @@ TEST_CASE("column sums: exact on integers, within the tolerance on random number
         Guarded<float> x = filled<float>(s.rows * s.columns, values, 1);
         Guarded<float> y = output<float>(s.columns, accumulate, values, 2);
         const Guarded<float> start = y;
-        run_call({&x}, {&y}, ColumnSum<float>{x.data(), {y.data(), accumulate}, s.rows, s.columns});
+        run_call({&x}, {&y}, ColumnSum<float>{x, {y, accumulate}, s.rows, s.columns});
         Comparison& comparison = values == Values::kIntegers ? exact : rounded;
         for (int64_t c = 0; c < s.columns; ++c) {
           double sum = accumulate ? start[c] : 0, magnitude = std::abs(sum);
@@ -150,14 +150,13 @@ TEST_CASE("elementwise calls on bfloat16") {
     Numbers factor(1, 4), bias(size, 5);
     in_both_types([&]<class T>(T) {
       const T* const x = of<T>(a).data();
-      run_checked(
-          {&of<T>(a), &of<T>(b), &of<T>(factor), &of<T>(bias)},
-          {&of<T>(y), &of<T>(added), &of<T>(accumulated), &of<T>(with_bias)}, [&] {
-            device::run(Fill<T>{of<T>(y).data(), from_float<T>(2.5f), size});
-            device::run(Add<T>{x, of<T>(b).data(), of<T>(added).data(), size});
-            device::run(Scale<T>{x, of<T>(factor).data(), {of<T>(accumulated).data(), true}, size});
-            device::run(AddBias<T>{x, of<T>(bias).data(), of<T>(with_bias).data(), 1, size});
-          });
+      run_checked({&of<T>(a), &of<T>(b), &of<T>(factor), &of<T>(bias)},
+                  {&of<T>(y), &of<T>(added), &of<T>(accumulated), &of<T>(with_bias)}, [&] {
+                    device::run(Fill<T>{of<T>(y), from_float<T>(2.5f), size});
+                    device::run(Add<T>{x, of<T>(b), of<T>(added), size});
+                    device::run(Scale<T>{x, of<T>(factor), {of<T>(accumulated), true}, size});
+                    device::run(AddBias<T>{x, of<T>(bias), of<T>(with_bias), 1, size});
+                  });
     });
     filled_values.results(y, 1);
     sums.results(added, 10);
@@ -172,8 +171,7 @@ TEST_CASE("column sums of bfloat16") {
     Numbers x(20 * columns, 1);
     Twice<float> y(columns);
     in_both_types([&]<class T>(T) {
-      run_call({&of<T>(x)}, {&of<T>(y)},
-               ColumnSum<T>{of<T>(x).data(), {of<T>(y).data()}, 20, columns});
+      run_call({&of<T>(x)}, {&of<T>(y)}, ColumnSum<T>{of<T>(x), {of<T>(y)}, 20, columns});
     });
     comparison.floats(y, 20);
   }

@@ -41,16 +41,16 @@ void check_softmax(const Rows& s, Values values, Comparison& loss_values, Compar
   Guarded<double> partials(s.rows);
   Guarded<int32_t> predictions(s.rows);
   run_checked({&logits, &targets}, {&loss, &loss_alone, &dlogits, &partials, &predictions}, [&] {
-    SoftmaxCrossEntropy<float> call{.logits = logits.data(),
-                                    .targets = targets.data(),
-                                    .loss = loss.data(),
-                                    .dlogits = dlogits.data(),
+    SoftmaxCrossEntropy<float> call{.logits = logits,
+                                    .targets = targets,
+                                    .loss = loss,
+                                    .dlogits = dlogits,
                                     .rows = s.rows,
                                     .classes = s.classes,
-                                    .partials = partials.data(),
-                                    .predictions = predictions.data()};
+                                    .partials = partials,
+                                    .predictions = predictions};
     device::run(call);
-    call.loss = loss_alone.data();
+    call.loss = loss_alone;
     call.dlogits = nullptr;
     call.predictions = nullptr;
     device::run(call);
@@ -86,10 +86,9 @@ void check_sigmoid(const Rows& s, Values values, Comparison& loss_values, Compar
   for (int64_t i = 0; i < size; ++i) targets[i] = static_cast<float>(i % 3) / 2;
   Guarded<float> loss(1), loss_alone(1), dlogits(size);
   run_checked({&logits, &targets}, {&loss, &loss_alone, &dlogits}, [&] {
-    device::run(SigmoidCrossEntropy<float>{logits.data(), targets.data(), loss.data(),
-                                           dlogits.data(), s.rows, s.classes});
-    device::run(SigmoidCrossEntropy<float>{logits.data(), targets.data(), loss_alone.data(),
-                                           nullptr, s.rows, s.classes});
+    device::run(SigmoidCrossEntropy<float>{logits, targets, loss, dlogits, s.rows, s.classes});
+    device::run(
+        SigmoidCrossEntropy<float>{logits, targets, loss_alone, nullptr, s.rows, s.classes});
   });
   CHECK(loss[0] == loss_alone[0]);
   double total = 0;
@@ -174,8 +173,7 @@ TEST_CASE("the most probable class is the first of equals") {
   Guarded<double> partials(3);
   Guarded<int32_t> predictions(3);
   run_call({&logits, &targets}, {&loss, &partials, &predictions},
-           SoftmaxCrossEntropy<float>{logits.data(), targets.data(), loss.data(), nullptr, 3, 5,
-                                      partials.data(), predictions.data()});
+           SoftmaxCrossEntropy<float>{logits, targets, loss, nullptr, 3, 5, partials, predictions});
   CHECK(predictions[0] == 2);
   CHECK(predictions[1] == 1);
   CHECK(predictions[2] == 0);
@@ -204,8 +202,7 @@ TEST_CASE("batches added up: losses in order, hits, and the first diverged batch
         want.correct += row % 7 == row % 3;
       }
       run_call({&loss, &predictions, &expected}, {&sums},
-               AddLoss{loss.data(), predictions.or_null(), expected.or_null(), sums.data(), 1e6,
-                       batch.rows});
+               AddLoss{loss, predictions, expected, sums, 1e6, batch.rows});
       want.loss += double(batch.loss) * double(batch.rows);
       want.images += batch.rows;
       ++want.batches;
@@ -223,7 +220,7 @@ TEST_CASE("batches added up: losses in order, hits, and the first diverged batch
     for (const float value : {1e6f, bad, 1.0f, 3e6f}) {
       Guarded<float> loss(1);
       loss[0] = value;
-      run_call({&loss}, {&sums}, AddLoss{loss.data(), nullptr, nullptr, sums.data(), 1e6, 4});
+      run_call({&loss}, {&sums}, AddLoss{loss, nullptr, nullptr, sums, 1e6, 4});
     }
     CHECK(sums[0].batches == 4);
     CHECK(sums[0].diverged_batch == 2);
@@ -245,18 +242,18 @@ TEST_CASE("the losses of bfloat16") {
       run_checked({&of<T>(logits), &targets},
                   {&of<T>(softmax), &of<T>(sigmoid), &of<T>(predictions), &of<T>(loss), &partials},
                   [&] {
-                    device::run(SoftmaxCrossEntropy<T>{.logits = of<T>(logits).data(),
-                                                       .targets = targets.data(),
-                                                       .loss = of<T>(loss).data(),
-                                                       .dlogits = of<T>(softmax).data(),
+                    device::run(SoftmaxCrossEntropy<T>{.logits = of<T>(logits),
+                                                       .targets = targets,
+                                                       .loss = of<T>(loss),
+                                                       .dlogits = of<T>(softmax),
                                                        .rows = s.rows,
                                                        .classes = s.classes,
-                                                       .partials = partials.data(),
-                                                       .predictions = of<T>(predictions).data()});
-                    device::run(SigmoidCrossEntropy<T>{.logits = of<T>(logits).data(),
-                                                       .targets = targets.data(),
+                                                       .partials = partials,
+                                                       .predictions = of<T>(predictions)});
+                    device::run(SigmoidCrossEntropy<T>{.logits = of<T>(logits),
+                                                       .targets = targets,
                                                        .loss = of<T>(loss).data() + 1,
-                                                       .dlogits = of<T>(sigmoid).data(),
+                                                       .dlogits = of<T>(sigmoid),
                                                        .rows = s.rows,
                                                        .classes = s.classes});
                   });

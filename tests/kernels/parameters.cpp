@@ -21,7 +21,7 @@ TEST_CASE("interpolation: within the tolerance between its end points, exact at 
     Guarded<float> b = filled<float>(size, Values::kNormal, 2), y(size);
     a[0] = -0.0f;  // -0 + t*(b - -0) would be +0
     for (double t : {0.0, 0.3, 0.5, 1.0, -0.7, 1.9}) {
-      run_call({&a, &b}, {&y}, Lerp<float>{a.data(), b.data(), y.data(), t, size});
+      run_call({&a, &b}, {&y}, Lerp<float>{a, b, y, t, size});
       for (int64_t i = 0; i < size; ++i) {
         comparison.value(y[i], (1 - t) * a[i] + t * b[i],
                          std::abs((1 - t) * a[i]) + std::abs(t * b[i]) + std::abs(a[i]));
@@ -30,12 +30,12 @@ TEST_CASE("interpolation: within the tolerance between its end points, exact at 
       if (t == 0.0) CHECK(same_bits(y.data(), a.data(), size));
       if (t == 1.0) CHECK(same_bits(y.data(), b.data(), size));
       Guarded<float> same(size);
-      device::run(Lerp<float>{a.data(), a.data(), same.data(), t, size});
+      device::run(Lerp<float>{a, a, same, t, size});
       CHECK(same_bits(same.data(), a.data(), size));
     }
     Guarded<float> in_place = a;  // the target may be one of the ends
-    device::run(Lerp<float>{a.data(), b.data(), y.data(), 0.3, size});
-    device::run(Lerp<float>{in_place.data(), b.data(), in_place.data(), 0.3, size});
+    device::run(Lerp<float>{a, b, y, 0.3, size});
+    device::run(Lerp<float>{in_place, b, in_place, 0.3, size});
     CHECK(same_bits(in_place.data(), y.data(), size));
   }
   comparison.report("lerp");
@@ -52,10 +52,8 @@ TEST_CASE("squared distances per segment are sums in double") {
     Guarded<float> a = filled<float>(kSize, values, 1), b = filled<float>(kSize, values, 2);
     Guarded<double> distances(4), squares(4);
     run_checked({&a, &b, &segments}, {&distances, &squares}, [&] {
-      device::run(SegmentedSquaredDistance<float>{a.data(), b.data(), segments.data(),
-                                                  distances.data(), 4, 49937});
-      device::run(SegmentedSquaredDistance<float>{a.data(), nullptr, segments.data(),
-                                                  squares.data(), 4, 49937});
+      device::run(SegmentedSquaredDistance<float>{a, b, segments, distances, 4, 49937});
+      device::run(SegmentedSquaredDistance<float>{a, nullptr, segments, squares, 4, 49937});
     });
     for (int64_t s = 0; s < 4; ++s) {
       double distance = 0, square = 0;
@@ -76,7 +74,7 @@ TEST_CASE("noise depends on seed, draw and place, is standard normal, and scales
   auto noise = [](uint64_t seed, uint32_t draw, int64_t offset, int64_t size, double sigma) {
     Guarded<float> y(size);
     std::fill_n(y.data(), size, 0.0f);
-    run_call({}, {&y}, AddNoise<float>{y.data(), sigma, seed, draw, offset, size});
+    run_call({}, {&y}, AddNoise<float>{y, sigma, seed, draw, offset, size});
     return y;
   };
   const Guarded<float> whole = noise(7, 3, 0, kSize, 1);
@@ -97,12 +95,12 @@ TEST_CASE("noise depends on seed, draw and place, is standard normal, and scales
 
   Guarded<float> kept = filled<float>(1000, Values::kNormal, 5);
   const Guarded<float> before = kept;
-  device::run(AddNoise<float>{kept.data(), 0, 7, 3, 0, 1000});
+  device::run(AddNoise<float>{kept, 0, 7, 3, 0, 1000});
   CHECK(same_bits(kept.data(), before.data(), 1000));
 #ifndef BASIN_TEST_ON_DEVICE
   Guarded<double> in_double(100);
   std::fill_n(in_double.data(), 100, 0.0);
-  cpu::run(AddNoise<double>{in_double.data(), 1, 7, 3, 0, 100});
+  cpu::run(AddNoise<double>{in_double, 1, 7, 3, 0, 100});
   for (int64_t i = 0; i < 100; ++i) CHECK(static_cast<float>(in_double[i]) == whole[i]);
 #endif
 }

@@ -31,26 +31,20 @@ void check_max_pool(const PoolShape& s, Values values, bool accumulate) {
   Guarded<float> x = filled<float>(in_size, values, 1);
   Guarded<float> y(out_size), without_index(out_size);
   Guarded<uint8_t> index(out_size);
-  MaxPoolForward<float> call{x.data(), y.data(), index.data(), s.batch,
-                             s.height, s.width,  s.channels};
+  MaxPoolForward<float> call{x, y, index, s.batch, s.height, s.width, s.channels};
   REQUIRE(call.out_height() == oh);
   REQUIRE(call.out_width() == ow);
   run_call({&x}, {&y, &index}, call);
-  call.y = without_index.data();
+  call.y = without_index;
   call.index = nullptr;
   run_call({&x}, {&without_index}, call);
   Guarded<float> dy = filled<float>(out_size, Values::kIntegers, 2);
   Guarded<float> dx = output<float>(in_size, accumulate, Values::kIntegers, 3);
   std::vector<float> want_dx(dx.data(), dx.data() + in_size);
   if (!accumulate) std::fill(want_dx.begin(), want_dx.end(), 0.0f);
-  run_call({&dy, &index}, {&dx},
-           MaxPoolBackward<float>{dy.data(),
-                                  index.data(),
-                                  {dx.data(), accumulate},
-                                  s.batch,
-                                  s.height,
-                                  s.width,
-                                  s.channels});
+  run_call(
+      {&dy, &index}, {&dx},
+      MaxPoolBackward<float>{dy, index, {dx, accumulate}, s.batch, s.height, s.width, s.channels});
   int64_t wrong = 0;
   for (int64_t n = 0; n < s.batch; ++n) {
     for (int64_t p = 0; p < oh; ++p) {
@@ -81,12 +75,11 @@ void check_max_pool(const PoolShape& s, Values values, bool accumulate) {
 void check_average_pool(int64_t batch, int64_t area, int64_t channels, Values values,
                         bool accumulate, Comparison& forward, Comparison& backward) {
   Guarded<float> x = filled<float>(batch * area * channels, values, 1), y(batch * channels);
-  run_call({&x}, {&y}, AveragePoolForward<float>{x.data(), y.data(), batch, area, channels});
+  run_call({&x}, {&y}, AveragePoolForward<float>{x, y, batch, area, channels});
   Guarded<float> dy = filled<float>(batch * channels, values, 2);
   Guarded<float> dx = output<float>(x.size(), accumulate, values, 3);
   const Guarded<float> start = dx;
-  run_call({&dy}, {&dx},
-           AveragePoolBackward<float>{dy.data(), {dx.data(), accumulate}, batch, area, channels});
+  run_call({&dy}, {&dx}, AveragePoolBackward<float>{dy, {dx, accumulate}, batch, area, channels});
   for (int64_t n = 0; n < batch; ++n) {
     for (int64_t c = 0; c < channels; ++c) {
       double sum = 0, magnitude = 0;
@@ -124,7 +117,7 @@ TEST_CASE("max pool of negative numbers takes nothing from the padding") {
   Guarded<uint8_t> index(1);
   const float values[] = {-3, -1, -2, -4};
   std::copy(values, values + 4, x.data());
-  device::run(MaxPoolForward<float>{x.data(), y.data(), index.data(), 1, 2, 2, 1});
+  device::run(MaxPoolForward<float>{x, y, index, 1, 2, 2, 1});
   CHECK(y[0] == -1);
   CHECK(index[0] == 5);  // row 1, column 2 of the window that starts at (-1, -1)
 }
@@ -163,22 +156,17 @@ TEST_CASE("pooling of bfloat16") {
         dmean(channels, 4), spread(size);
     Twice<uint8_t> index(out_size);
     in_both_types([&]<class T>(T) {
-      run_checked({&of<T>(x), &of<T>(dy), &of<T>(dmean)},
-                  {&of<T>(y), &of<T>(index), &of<T>(dx), &of<T>(mean), &of<T>(spread)}, [&] {
-                    device::run(MaxPoolForward<T>{of<T>(x).data(), of<T>(y).data(),
-                                                  of<T>(index).data(), 1, kSide, kSide, channels});
-                    device::run(MaxPoolBackward<T>{of<T>(dy).data(),
-                                                   of<T>(index).data(),
-                                                   {of<T>(dx).data(), true},
-                                                   1,
-                                                   kSide,
-                                                   kSide,
-                                                   channels});
-                    device::run(AveragePoolForward<T>{of<T>(x).data(), of<T>(mean).data(), 1,
-                                                      kSide * kSide, channels});
-                    device::run(AveragePoolBackward<T>{
-                        of<T>(dmean).data(), {of<T>(spread).data()}, 1, kSide * kSide, channels});
-                  });
+      run_checked(
+          {&of<T>(x), &of<T>(dy), &of<T>(dmean)},
+          {&of<T>(y), &of<T>(index), &of<T>(dx), &of<T>(mean), &of<T>(spread)}, [&] {
+            device::run(
+                MaxPoolForward<T>{of<T>(x), of<T>(y), of<T>(index), 1, kSide, kSide, channels});
+            device::run(MaxPoolBackward<T>{
+                of<T>(dy), of<T>(index), {of<T>(dx), true}, 1, kSide, kSide, channels});
+            device::run(AveragePoolForward<T>{of<T>(x), of<T>(mean), 1, kSide * kSide, channels});
+            device::run(
+                AveragePoolBackward<T>{of<T>(dmean), {of<T>(spread)}, 1, kSide * kSide, channels});
+          });
     });
     CHECK(index.half.bytes == index.single.bytes);
     maxima.results(y, 0);

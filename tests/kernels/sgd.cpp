@@ -25,13 +25,12 @@ void check_step(Values values, const SgdControl& control, Comparison& comparison
   const Bf16 untouched = copy[0];
   run_checked({&gradient, &table, &setting},
               {&value, &momentum, &value_alone, &momentum_alone, &copy}, [&] {
-                SgdStep<float> call{
-                    value.data(),           gradient.data(), momentum.data(), table.data(), 4,
-                    100 + 16384 + 3000 + 1, setting.data()};
-                call.copy = copy.data();
+                SgdStep<float> call{value,  gradient, momentum, table, 4, 100 + 16384 + 3000 + 1,
+                                    setting};
+                call.copy = copy;
                 device::run(call);
-                call.value = value_alone.data();
-                call.momentum = momentum_alone.data();
+                call.value = value_alone;
+                call.momentum = momentum_alone;
                 call.copy = nullptr;
                 device::run(call);
               });

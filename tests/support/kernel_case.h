@@ -119,6 +119,9 @@ class Guarded : public GuardedBytes {
   T* data() { return reinterpret_cast<T*>(bytes.data() + kGuard); }
   const T* data() const { return reinterpret_cast<const T*>(bytes.data() + kGuard); }
   T* or_null() { return size_ > 0 ? data() : nullptr; }
+  // So that a call can be made from buffers.
+  operator T*() { return or_null(); }
+  operator const T*() const { return size_ > 0 ? data() : nullptr; }
   T& operator[](int64_t i) { return data()[i]; }
   const T& operator[](int64_t i) const { return data()[i]; }
   int64_t size() const { return size_; }
