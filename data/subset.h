@@ -17,7 +17,7 @@ std::shared_ptr<const Dataset> subset(std::shared_ptr<const Dataset> dataset,
 // also of a set sorted by class a fair part.
 std::shared_ptr<const Dataset> evenly_spaced(std::shared_ptr<const Dataset> dataset, int64_t count);
 
-// Every `every`-th image apart from the others.
+// Every `every`-th image, and the others.
 struct HeldOut {
   std::shared_ptr<const Dataset> rest, held;
 };

@@ -21,7 +21,7 @@ constexpr int64_t kFirstTestNumber = kTrainSize;
 // three domains are normalised by the photographs' values, as DomainNet is by ImageNet's in the
 // paper: a network meets the target in the scale of its source.
 constexpr float kPhotoMean = 0.7810f, kPhotoDeviation = 0.3318f;
-// The mosaic is centred by (x - 128) / 64, as the paper centres the X-rays it stands for.
+// The mosaic is centred by (x - 128) / 64, like the X-rays of the paper.
 constexpr float kMosaicMean = 128.0f / 255.0f, kMosaicDeviation = 64.0f / 255.0f;
 
 LabelledImages read_split(const DataOptions& options, const std::string& prefix, int64_t expected) {

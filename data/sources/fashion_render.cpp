@@ -19,7 +19,7 @@ constexpr int kSize = kSide * kSide;
 constexpr int kMargin = static_cast<int>(kDrawnSide - kPhotoSide) / 2;
 constexpr uint64_t kRenderSeed = 0;  // fixed: a data set does not change with the run's seed
 
-// Keeps the streams of the domains apart; goes where other purposes put the epoch.
+// Gives each domain its own stream; goes where other purposes put the epoch.
 enum Domain : uint32_t { kClipart = 1, kQuickdraw = 2, kMosaic = 3, kMosaicGarments = 4 };
 
 using Plane = std::array<float, kSize>;

@@ -98,7 +98,7 @@ inline Bytes read_image(const Dataset& dataset, int64_t index) {
   return pixels;
 }
 
-// Those of all images, one behind the other.
+// Those of all images, one after the other.
 inline Bytes read_images(const Dataset& dataset) {
   Bytes pixels;
   for (int64_t i = 0; i < dataset.size(); ++i) {
