@@ -26,12 +26,11 @@ Tensor Tape::record(Tensor output, std::initializer_list<Tensor> inputs, Backwar
   return output;
 }
 
-GradientTarget Tape::gradient_target(const GradientSlotHandle& slot) {
-  if (!slot) return {};
-  if (slot->written) return {*slot->gradient, true};
-  if (!slot->parameter) slot->gradient = std::make_unique<Tensor>(empty(slot->shape, slot->dtype));
-  slot->written = true;
-  return {*slot->gradient, false};
+bool Tape::claim(GradientSlot& slot) {
+  if (slot.written) return true;
+  if (!slot.parameter) slot.gradient = std::make_unique<Tensor>(empty(slot.shape, slot.dtype));
+  slot.written = true;
+  return false;
 }
 
 void Tape::backward(const Tensor& loss) {
@@ -39,9 +38,8 @@ void Tape::backward(const Tensor& loss) {
               loss.shape().text());
   BASIN_CHECK(loss.requires_gradient(),
               "the loss depends on no parameter: nothing to differentiate");
-  const GradientTarget seed = gradient_target(loss);
   dispatch_parameters(loss.dtype(), [&]<class T>() {
-    run(Fill<T>{seed.data<T>(), T(1), 1}, stream_);
+    run(Fill<T>{.y = gradient<T>(loss).to, .value = T(1), .size = 1}, stream_);
   });
   while (!nodes_.empty()) {
     Node node = std::move(nodes_.back());

@@ -10,23 +10,6 @@
 
 namespace basin {
 
-// Where an op writes the gradient of one of its inputs. Gradients are written on first use and
-// accumulated after, so that a residual join needs no separate addition.
-struct GradientTarget {
-  Tensor tensor;            // empty: nobody wants this gradient
-  bool accumulate = false;  // add to the tensor instead of writing it
-
-  template <class T>
-  T* data() const {
-    return tensor.data_or_null<T>();
-  }
-  // The same for a call.
-  template <class T>
-  Gradient<T> as() const {
-    return {data<T>(), accumulate};
-  }
-};
-
 // Records ops and runs them backwards. With recording off it only allocates: evaluation.
 // Creation order is topological, so backward needs no sort; each closure, and with it the tensors
 // it saved, is released as soon as it has run.
@@ -51,13 +34,14 @@ class Tape {
   // Whether an op on these inputs will be recorded: only then it needs to save anything.
   bool will_record(std::initializer_list<Tensor> inputs) const;
 
-  // For closures: the place to write the gradient of `input`, and whether to add to it.
-  GradientTarget gradient_target(const GradientSlotHandle& slot);
-  GradientTarget gradient_target(const Tensor& input) { return gradient_target(input.slot()); }
-  // The same for a call: gradient<float>(x) is where the call writes the gradient of x.
+  // For closures: where to write the gradient of an input, and whether to add to it; null where
+  // nobody wants it. A gradient is written first and added to afterwards, so a residual join needs
+  // no addition of its own: whoever asks must write.
   template <class T>
   Gradient<T> gradient(const GradientSlotHandle& slot) {
-    return gradient_target(slot).as<T>();
+    if (!slot) return {};
+    const bool accumulate = claim(*slot);
+    return {slot->gradient->template data<T>(), accumulate};
   }
   template <class T>
   Gradient<T> gradient(const Tensor& input) {
@@ -74,6 +58,9 @@ class Tape {
     GradientSlotHandle output;
     Backward backward;
   };
+  // Sees to it that there is memory for the gradient; whether it has been written in this step.
+  bool claim(GradientSlot& slot);
+
   Stream& stream_;
   StepArena& arena_;
   bool recording_;

@@ -35,9 +35,9 @@ TEST_CASE("two steps over a State by hand, each parameter by its factor") {
     Tape tape(stream, arena, true);
     state.begin_step();
     for (const Tensor& parameter : {weight, bias}) {
-      const GradientTarget target = tape.gradient_target(parameter);
+      const Gradient<double> target = tape.gradient<double>(parameter);
       CHECK(!target.accumulate);
-      std::fill_n(target.data<double>(), parameter.size(), 2.0);
+      std::fill_n(target.to, parameter.size(), 2.0);
     }
   };
   write_gradients();
@@ -74,7 +74,7 @@ TEST_CASE("a step needs the gradient of every parameter, and names the one that 
   CHECK(contains(error_of([&] { sgd.step(0.1); }), "used"));
   Tape tape(stream, arena, true);
   state.begin_step();
-  tape.gradient_target(used);
+  tape.gradient<float>(used);
   CHECK(contains(error_of([&] { sgd.step(0.1); }), "forgotten.weight"));
 }
 

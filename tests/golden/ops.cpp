@@ -85,12 +85,12 @@ class Run {
   void backward(const Tensor& y) {
     const std::vector<double> dy = engine_layout(golden_.inputs.at("dy"));
     REQUIRE(static_cast<size_t>(y.size()) == dy.size());
-    const Tensor loss = tape_.record(
-        tape_.empty({1}, dtype_of<T>()), {y}, [this, slot = y.slot(), dy](const Tensor&) {
-          const GradientTarget target = tape_.gradient_target(slot);
-          REQUIRE(!target.accumulate);
-          std::copy(dy.begin(), dy.end(), target.tensor.template data<T>());
-        });
+    const Tensor loss = tape_.record(tape_.empty({1}, dtype_of<T>()), {y},
+                                     [this, slot = y.slot(), dy](const Tensor&) {
+                                       const Gradient<T> target = tape_.gradient<T>(slot);
+                                       REQUIRE(!target.accumulate);
+                                       std::copy(dy.begin(), dy.end(), target.to);
+                                     });
     *loss.data<T>() = 0;  // only its gradient is of interest
     tape_.backward(loss);
   }
@@ -250,7 +250,7 @@ TEST_CASE_TEMPLATE("sgd", T, double, float) {
       CAPTURE(step);
       state.begin_step();
       Tape tape(stream, arena, true);
-      std::copy_n(&gradients[step * size], size, tape.gradient_target(w).template data<T>());
+      std::copy_n(&gradients[step * size], size, tape.gradient<T>(w).to);
       sgd.step(rates[step]);
       check(w.data<T>(), &values_after[step * size]);
     }

@@ -28,10 +28,10 @@ inline Tensor weighted_sum(Tape& tape, const Tensor& y, const std::vector<double
   }
   *loss.data<double>() = sum;
   return tape.record(loss, {y}, [&tape, y = y.slot(), cotangents](const Tensor& dloss) {
-    const GradientTarget dy = tape.gradient_target(y);
+    const Gradient<double> dy = tape.gradient<double>(y);
     for (size_t i = 0; i < cotangents.size(); ++i) {
       const double add = *dloss.data<double>() * cotangents[i];
-      double& out = dy.data<double>()[i];
+      double& out = dy.to[i];
       out = dy.accumulate ? out + add : add;
     }
   });
