@@ -1,198 +1,258 @@
 // Fine-tuning from intermediate checkpoints of pre-training. Paper, section 3.5, Figure 7.
 #include <fmt/format.h>
 
-#include "experiments/report/claims_runs.h"
+#include "experiments/checkpoints/claims.h"
 #include "experiments/report/measures.h"
 #include "experiments/report/sections.h"
 
 namespace basin::report {
 namespace {
 
-// The runs on one target by the checkpoint they started from, at the learning rate with the better
-// mean final performance at the last checkpoint.
-struct Sweep {
-  std::map<std::int64_t, std::map<std::int64_t, const Run*>> runs;  // by epoch and seed
-  std::map<std::int64_t, std::size_t> planned;                      // by epoch
+constexpr std::size_t kFewestSeeds = 2;
+constexpr double kPlateauMargin = 0.01;  // of the performance
+
+// Figure 7 of the paper: checkpoint of 90, final test accuracy and mean training accuracy, per
+// cent; 0: off the plot.
+struct PaperCheckpoint {
+  int epoch;
+  double test, speed;
+};
+constexpr PaperCheckpoint kRealCheckpoints[] = {
+    {0, 61.3, 72.8},  {1, 61.8, 79.2},  {2, 64.1, 84.9},  {5, 69.6, 89.8},  {10, 73.5, 91.4},
+    {29, 76.2, 92.2}, {30, 76.5, 92.2}, {31, 76.8, 92.6}, {59, 78.4, 93.4}, {60, 78.4, 93.4},
+    {61, 78.4, 93.4}, {89, 78.4, 93.3}, {90, 78.4, 93.3},
+};
+constexpr PaperCheckpoint kClipartCheckpoints[] = {
+    {0, 0, 0},        {1, 0, 78.7},     {2, 61, 84.9},    {5, 67.1, 89.6},  {10, 70.6, 91},
+    {29, 72.6, 91.7}, {30, 72.8, 91.7}, {31, 72.9, 91.8}, {59, 74.2, 92.5}, {60, 74.1, 92.5},
+    {61, 74.1, 92.6}, {89, 73.9, 92.5}, {90, 73.9, 92.5},
+};
+constexpr PaperCheckpoint kQuickdrawCheckpoints[] = {
+    {0, 64.3, 70.2},  {1, 64.6, 74.8},  {2, 64.9, 78.6},  {5, 66.1, 82.6},  {10, 66.8, 84.4},
+    {29, 66.9, 85.7}, {30, 66.8, 85.7}, {31, 66.9, 85.6}, {59, 67.2, 86.5}, {60, 67.2, 86.5},
+    {61, 67.3, 86.5}, {89, 66.9, 86.5}, {90, 66.9, 86.5},
 };
 
-std::optional<double> best_rate(const std::vector<const PlannedRun*>& runs) {
-  std::int64_t last = 0;
-  for (const PlannedRun* run : runs) last = std::max(last, *run->pretrained_epoch);
-  std::map<double, std::vector<double>> by_rate;
-  for (const PlannedRun* run : runs) {
-    if (*run->pretrained_epoch == last && run->run.usable() && run->learning_rate) {
-      by_rate[*run->learning_rate].push_back(*run->run.performance);
-    }
-  }
-  std::optional<double> best;
-  for (const auto& [rate, values] : by_rate) {
-    if (!best || mean(values) > mean(by_rate[*best])) best = rate;
-  }
-  return best;
+std::span<const PaperCheckpoint> paper_checkpoints(std::string_view target) {
+  if (is_paper_target(target, "real")) return kRealCheckpoints;
+  if (is_paper_target(target, "clipart")) return kClipartCheckpoints;
+  if (is_paper_target(target, "quickdraw")) return kQuickdrawCheckpoints;
+  return {};
 }
 
-Sweep sweep_of(const Results& results, const std::string& target) {
-  std::vector<const PlannedRun*> runs;
+// The paper's figures at two checkpoints and the last one.
+std::string paper_pair(const std::string& target, int first, int second) {
+  std::string text;
+  const std::span<const PaperCheckpoint> all = paper_checkpoints(target);
+  for (const PaperCheckpoint& p : all) {
+    const bool is_last = &p == &all.back();
+    if (p.epoch != first && p.epoch != second && !is_last) continue;
+    if (!text.empty()) text += ", ";
+    text += p.test > 0 ? fmt::format("{:.1f} % at {}", p.test, p.epoch)
+                       : fmt::format("below 60 % at {}", p.epoch);
+  }
+  return text;
+}
+
+// The runs on one target by the checkpoint they started from, at the learning rate with the better
+// mean final performance at the last checkpoint.
+struct CheckpointRuns {
+  Metric metric = Metric::kAccuracy;
+  std::size_t planned = 0, done = 0;
+  std::map<std::int64_t, RunGroup> groups;  // by epoch; those with runs that are done
+
+  CheckpointSeries series() const {
+    CheckpointSeries series;
+    std::vector<std::map<std::int64_t, double>> columns;
+    for (const auto& [epoch, group] : groups) {
+      series.epochs.push_back(static_cast<double>(epoch));
+      columns.push_back(group.by_seed(final_performance));
+    }
+    series.performance = complete_seeds(columns);
+    return series;
+  }
+};
+
+CheckpointRuns runs_of(const Results& results, const std::string& target) {
+  std::map<std::int64_t, std::vector<const PlannedRun*>> by_epoch;
   for (const PlannedRun& run : results.runs) {
     if (run.target == target && run.finetune && run.pretrained_epoch && run.shuffle == "none" &&
         run.experiments.contains("checkpoints")) {
-      runs.push_back(&run);
+      by_epoch[*run.pretrained_epoch].push_back(&run);
     }
   }
-  const std::optional<double> rate = best_rate(runs);
-  Sweep sweep;
-  for (const PlannedRun* run : runs) {
-    if (rate && run->learning_rate && *run->learning_rate != *rate) continue;
-    ++sweep.planned[*run->pretrained_epoch];
-    if (run->run.usable()) sweep.runs[*run->pretrained_epoch][run->seed] = &run->run;
-  }
-  return sweep;
-}
-
-std::vector<double> values_of(const std::map<std::int64_t, const Run*>& runs,
-                              const Measure& measure) {
-  std::vector<double> all;
-  for (const auto& [seed, run] : runs) {
-    if (const auto value = measure(*run)) all.push_back(*value);
+  CheckpointRuns all;
+  if (by_epoch.empty()) return all;
+  const std::optional<double> rate = best_rate(by_epoch.rbegin()->second);
+  for (const auto& [epoch, runs] : by_epoch) {
+    RunGroup group;
+    for (const PlannedRun* run : runs) {
+      if (has_rate(*run, rate)) group.add(*run);
+    }
+    all.planned += group.planned;
+    all.done += group.runs.size();
+    if (group.runs.empty()) continue;
+    if (all.groups.empty()) all.metric = *group.runs.begin()->second->metric;
+    all.groups[epoch] = std::move(group);
   }
   return all;
 }
 
-// What the claims look at: only seeds that have all checkpoints.
-CheckpointSeries series_of(const Sweep& sweep) {
-  CheckpointSeries series;
-  if (sweep.runs.empty()) return series;
-  for (const auto& [epoch, runs] : sweep.runs) {
-    series.epochs.push_back(static_cast<double>(epoch));
+}  // namespace
+
+Judgement judge_early_gain(Metric metric, const CheckpointSeries& series) {
+  if (series.performance.empty()) return judged_not_run();
+  const double end = series.epochs.back();
+  std::size_t early = 0;
+  for (std::size_t i = 0; i < series.epochs.size(); ++i) {
+    if (series.epochs[i] <= end / 3) early = i;
   }
-  for (const auto& [seed, ignored] : sweep.runs.begin()->second) {
-    std::vector<double> values;
-    for (const auto& [epoch, runs] : sweep.runs) {
-      const auto found = runs.find(seed);
-      if (found == runs.end()) break;
-      values.push_back(*found->second->performance);
-    }
-    if (values.size() == series.epochs.size()) series.performance.push_back(values);
+  if (series.epochs.front() != 0 || early == 0 || series.performance.size() < kFewestSeeds) {
+    return {Verdict::kNotEnough,
+            fmt::format("checkpoint 0, one in the first third of pre-training and {} seeds are "
+                        "needed",
+                        kFewestSeeds)};
   }
-  return series;
+  std::vector<double> gain, early_gain, beyond_half;
+  for (const std::vector<double>& seed : series.performance) {
+    gain.push_back(seed.back() - seed.front());
+    early_gain.push_back(seed[early] - seed.front());
+    beyond_half.push_back(early_gain.back() - gain.back() / 2);
+  }
+  const MeanInterval whole = mean_interval(gain);
+  const MeanInterval interval = mean_interval(beyond_half);
+  std::string measured =
+      fmt::format("{} at epoch {:g}, {} at {:g}", format_difference(metric, mean(early_gain)),
+                  series.epochs[early], format_difference(metric, whole.mean), end);
+  if (whole.lower <= 0) {
+    return {Verdict::kNotEnough,
+            measured + fmt::format("; the whole gain\u2019s 95 % CI ({}) includes 0",
+                                   format_interval(metric, whole.lower, whole.upper))};
+  }
+  return decide(interval.lower > 0, measured + "; beyond half " + format_mean(metric, interval));
 }
 
-Metric sweep_metric(const Sweep& sweep) {
-  for (const auto& [epoch, runs] : sweep.runs) {
-    for (const auto& [seed, run] : runs) return *run->metric;
+Judgement judge_plateau(Metric metric, const CheckpointSeries& series) {
+  if (series.performance.empty()) return judged_not_run();
+  const double end = series.epochs.back();
+  std::optional<std::size_t> before;
+  for (std::size_t i = 0; i < series.epochs.size(); ++i) {
+    if (series.epochs[i] > 0 && series.epochs[i] <= end * 2 / 3) before = i;
   }
-  return Metric::kAccuracy;
+  if (!before || series.performance.size() < kFewestSeeds) {
+    return {Verdict::kNotEnough,
+            fmt::format("a checkpoint in the first two thirds of pre-training and {} seeds are "
+                        "needed",
+                        kFewestSeeds)};
+  }
+  std::vector<double> earlier, last;
+  for (const std::vector<double>& seed : series.performance) {
+    earlier.push_back(seed[*before]);
+    last.push_back(seed.back());
+  }
+  const MeanInterval difference = paired_difference(earlier, last).difference;
+  return decide(difference.lower, difference.upper, -kPlateauMargin,
+                fmt::format("epoch {:g} minus epoch {:g}: {}", series.epochs[*before], end,
+                            format_mean(metric, difference)));
 }
 
-// The source's test performance after each epoch, the background of the paper's figure.
-LineSeries source_series(const Results& results, Metric metric) {
-  LineSeries series{"P on the source", kFourthStyle, {}, {}, {}, {}};
-  if (!results.source || !results.source->usable() || *results.source->metric != metric) {
-    return series;
-  }
-  const std::string column = column_name("test", metric);
-  const CsvTable& table = *results.source->metrics;
-  for (std::size_t row = 0; row < table.row_count(); ++row) {
-    if (const auto value = table.number(row, column)) {
-      series.x.push_back(*table.number(row, "epoch"));
-      series.y.push_back(shown(metric, *value));
-    }
-  }
-  return series;
+namespace {
+
+void add_claims(const Results& results, std::map<std::string, CheckpointRuns>& all,
+                Section& section) {
+  const ClaimScope scope{[&](const Target& target) {
+                           return all[target.name].planned > 0 ||
+                                  !paper_checkpoints(target.name).empty();
+                         },
+                         "no measurement", "see Figure 7 of the paper"};
+  section.claim(target_claim(
+      results, "Most of the gain is there at an early checkpoint",
+      fmt::format("Early is the last measured checkpoint within the first third of pre-training "
+                  "(the paper\u2019s plateau begins at 29 to 31 of 90 epochs). For each seed, half "
+                  "the gain of the last checkpoint over checkpoint 0 is taken off the early "
+                  "one\u2019s. Reproduced if the lower end of the 95 % confidence interval of the "
+                  "mean lies above 0: most of the gain is there early. At least {} seeds, "
+                  "checkpoint 0, and a last checkpoint whose own gain is above 0 by the same test "
+                  "are needed.",
+                  kFewestSeeds),
+      [&](const Target& target) {
+        return judge_early_gain(all[target.name].metric, all[target.name].series());
+      },
+      [](const Target& target) { return paper_pair(target.name, 0, 30); }, scope));
+  section.claim(target_claim(
+      results, "A checkpoint before the last does as well as the last",
+      fmt::format("Compared is the last measured checkpoint within the first two thirds of "
+                  "pre-training (the paper\u2019s 59 or 60 of 90 epochs) with the last one, runs "
+                  "paired by seed. Reproduced if the lower end of the 95 % confidence interval of "
+                  "the mean difference lies above \u2212{} (\u2212{}); not reproduced if the upper "
+                  "end lies below that; else not enough data. At least {} seeds are needed.",
+                  format_points(kPlateauMargin), kPlateauMargin, kFewestSeeds),
+      [&](const Target& target) {
+        return judge_plateau(all[target.name].metric, all[target.name].series());
+      },
+      [](const Target& target) { return paper_pair(target.name, 60, 60); }, scope));
 }
 
-void add_target(Results& results, Section& section, const Target& target, const Sweep& sweep) {
-  const Metric metric = sweep_metric(sweep);
-  Table table;
-  table.caption = fmt::format(
-      "{}: performance after fine-tuning from each checkpoint of pre-training, and mean training "
-      "performance over the epochs (speed); mean over seeds with its 95 % confidence interval.",
-      target.name);
-  table.header = {"Checkpoint (epoch)", "Final test", "Speed"};
-  LineChart test = performance_chart(
-      metric, "Final test performance by checkpoint on " + target.name, "Pre-training epoch",
-      fmt::format("{}: {}", target.name, axis_label("Final test", metric)));
-  LineChart speed = performance_chart(
-      metric, "Training speed by checkpoint on " + target.name, "Pre-training epoch",
-      fmt::format("{}: {}", target.name, axis_label("Mean training", metric)));
+void add_target(Results& results, Section& section, const Target& target,
+                const CheckpointRuns& runs) {
+  const Metric metric = runs.metric;
+  Table table{
+      target.name +
+          ": performance after fine-tuning from each checkpoint of pre-training, and mean training "
+          "performance over the epochs (speed); mean over seeds with its 95 % confidence interval.",
+      {"Checkpoint (epoch)", "Final test", "Speed"}};
   CsvTable csv({"epoch", "measure", "mean", "lower", "upper", "n"});
-  LineSeries lines[2] = {{"P-T", kFinetuneStyle, {}, {}, {}, {}},
-                         {"P-T", kFinetuneStyle, {}, {}, {}, {}}};
-  for (const auto& [epoch, runs] : sweep.runs) {
-    const std::size_t planned = sweep.planned.at(epoch);
-    const std::vector<double> finals = values_of(runs, final_performance);
-    const std::vector<double> speeds = values_of(runs, training_speed);
-    table.rows.push_back({{std::to_string(epoch), ""},
-                          interval_cell(metric, finals, planned),
-                          interval_cell(metric, speeds, planned)});
-    for (int measure = 0; measure < 2; ++measure) {
-      const MeanInterval interval = mean_or_missing(measure == 0 ? finals : speeds);
-      LineSeries& line = lines[measure];
-      line.x.push_back(static_cast<double>(epoch));
-      line.y.push_back(shown(metric, interval.mean));
-      line.lower.push_back(shown(metric, interval.lower));
-      line.upper.push_back(shown(metric, interval.upper));
-      csv.add_row({std::to_string(epoch), measure == 0 ? "test" : "speed", csv_cell(interval.mean),
-                   csv_cell(interval.lower), csv_cell(interval.upper), std::to_string(interval.n)});
-    }
+  Curve test, speed;
+  for (const auto& [epoch, group] : runs.groups) {
+    TableRow& row = table.rows.emplace_back(TableRow{std::to_string(epoch)});
+    const auto add = [&](Curve& curve, const char* name, const Measure& measure) {
+      const std::vector<double> values = group.values(measure);
+      curve.add(static_cast<double>(epoch), values);
+      row.push_back(interval_cell(metric, values, group.planned));
+      add_row(csv, {std::to_string(epoch), name}, curve.values.back());
+    };
+    add(test, "test", final_performance);
+    add(speed, "speed", training_speed);
   }
   const Link link = write_figure_table(results.folder, "checkpoints-" + target.name, csv);
-  test.spread = speed.spread = Spread::kErrorBars;
-  test.integer_x = speed.integer_x = true;
-  test.series = {lines[0]};
-  add_series(test, source_series(results, metric));
-  speed.series = {lines[1]};
+  const auto chart_of = [&](const char* what, const char* measure, const Curve& curve) {
+    LineChart chart = performance_chart(
+        metric, fmt::format("{} by checkpoint on {}", what, target.name), "Pre-training epoch",
+        fmt::format("{}: {}", target.name, axis_label(measure, metric)));
+    chart.spread = Spread::kErrorBars;
+    chart.integer_x = true;
+    chart.series = {curve_series("P-T", kFinetuneStyle, metric, curve)};
+    return chart;
+  };
+  LineChart finals = chart_of("Final test performance", "Final test", test);
+  // The source's test performance after each epoch, the background of the paper's figure.
+  const auto& source = results.source;
+  if (source && source->usable() && *source->metric == metric) {
+    add_series(finals, run_series(*source, column_name("test", metric), "P on the source",
+                                  kFourthStyle, shown(metric, 1.0)));
+  }
   section.table(table);
   section.figures(
-      {{line_chart(test),
+      {{line_chart(finals),
         target.name + ": final test performance by the checkpoint fine-tuning started from, and "
                       "that of the pre-trained network itself on the source.",
         {link}},
-       {line_chart(speed),
+       {line_chart(chart_of("Training speed", "Mean training", speed)),
         target.name + ": mean training performance over the epochs (speed).",
         {link}}});
 }
 
 void add_paper_checkpoints(const Results& results, Section& section) {
-  Table table;
-  table.caption =
-      "The paper\u2019s Figure 7, read off the plot: final test accuracy and, below it, mean "
-      "training accuracy, in %, after fine-tuning from a checkpoint of 90 epochs of pre-training.";
-  table.header = {"Checkpoint"};
-  std::vector<std::span<const PaperCheckpoint>> columns;
-  for (const Target& target : results.targets) {
-    const std::span<const PaperCheckpoint> rows = paper_checkpoints(target.name);
-    if (rows.empty()) continue;
-    columns.push_back(rows);
-    table.header.push_back(paper_numbers(target.name)->name);
-  }
-  if (columns.empty()) return;
   const auto text = [](double value) {
     return value > 0 ? fmt::format("{:.1f}", value) : std::string("off the plot");
   };
-  for (std::size_t i = 0; i < columns[0].size(); ++i) {
-    std::vector<TableCell> row = {{std::to_string(columns[0][i].epoch), ""}};
-    for (const auto& column : columns) {
-      row.push_back({text(column[i].test), "speed " + text(column[i].speed)});
-    }
-    table.rows.push_back(std::move(row));
-  }
-  section.table(table);
-}
-
-// The paper's figures at two checkpoints.
-std::string paper_pair(const std::string& target, int first, int second) {
-  std::string text;
-  for (const PaperCheckpoint& p : paper_checkpoints(target)) {
-    if (p.epoch != first && p.epoch != second) continue;
-    if (!text.empty()) text += ", ";
-    text += p.test > 0 ? fmt::format("{:.1f} % at {}", p.test, p.epoch)
-                       : fmt::format("below 60 % at {}", p.epoch);
-  }
-  return text.empty() ? text
-                      : text + ", " +
-                            fmt::format("{:.1f} % at {}", paper_checkpoints(target).back().test,
-                                        paper_checkpoints(target).back().epoch);
+  paper_table(
+      results, section,
+      {"The paper\u2019s Figure 7, read off the plot: final test accuracy and, below it, mean "
+       "training accuracy, in %, after fine-tuning from a checkpoint of 90 epochs of pre-training.",
+       {"Checkpoint"}},
+      paper_checkpoints, [](const PaperCheckpoint& p) { return std::to_string(p.epoch); },
+      [&](const PaperCheckpoint& p) { return TableCell(text(p.test), "speed " + text(p.speed)); });
 }
 
 }  // namespace
@@ -203,12 +263,12 @@ void write_checkpoints(Results& results, Section& section) {
                "No. Most of the gain is there at an early checkpoint, and from some checkpoint "
                "before the last on nothing is gained: it is the one at which pre-training enters "
                "its final basin.");
-  std::map<std::string, Sweep> sweeps;
+  std::map<std::string, CheckpointRuns> all;
   std::size_t done = 0, planned = 0;
   for (const Target& target : results.targets) {
-    const Sweep& sweep = sweeps[target.name] = sweep_of(results, target.name);
-    for (const auto& [epoch, runs] : sweep.runs) done += runs.size();
-    for (const auto& [epoch, count] : sweep.planned) planned += count;
+    const CheckpointRuns& runs = all[target.name] = runs_of(results, target.name);
+    done += runs.done;
+    planned += runs.planned;
   }
   if (planned > 0) {
     section.lead("Run here",
@@ -217,28 +277,11 @@ void write_checkpoints(Results& results, Section& section) {
   } else {
     section.not_run("Fine-tuning from earlier checkpoints.");
   }
-  Claim early{"Most of the gain is there at an early checkpoint", kEarlyGainRule, {}};
-  Claim plateau{"A checkpoint before the last does as well as the last", kPlateauRule, {}};
+  add_claims(results, all, section);
   for (const Target& target : results.targets) {
-    const Sweep& sweep = sweeps[target.name];
-    if (paper_checkpoints(target.name).empty() && sweep.planned.empty()) continue;
-    const CheckpointSeries series = series_of(sweep);
-    const Metric metric = sweep_metric(sweep);
-    early.findings.push_back({target.name, judge_early_gain(metric, series),
-                              paper_text(target.name, paper_pair(target.name, 0, 30))});
-    plateau.findings.push_back({target.name, judge_plateau(metric, series),
-                                paper_text(target.name, paper_pair(target.name, 60, 60))});
-  }
-  for (Claim* claim : {&early, &plateau}) {
-    if (claim->findings.empty()) {
-      claim->findings.push_back({"All targets", judged_not_run(), "see Figure 7 of the paper"});
-    }
-    section.claim(*claim);
-  }
-  for (const Target& target : results.targets) {
-    const Sweep& sweep = sweeps[target.name];
-    if (!sweep.runs.empty()) {
-      add_target(results, section, target, sweep);
+    const CheckpointRuns& runs = all[target.name];
+    if (!runs.groups.empty()) {
+      add_target(results, section, target, runs);
     } else if (planned > 0 && !paper_checkpoints(target.name).empty()) {
       section.not_run("Earlier checkpoints on " + target.name + ".");
     }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "engine/files.h"
@@ -47,11 +48,14 @@ Barrier barrier_of(const std::vector<InterpolationPoint>& points) {
   };
   const InterpolationPoint &first = end_point(0), &last = end_point(1);
   Barrier barrier{0, 0};
+  const auto raise = [](double& height, double here) {
+    height = std::isfinite(here) ? std::max(height, here) : std::numeric_limits<double>::infinity();
+  };
   for (const InterpolationPoint& p : points) {
     if (p.lambda < 0 || p.lambda > 1) continue;
     const double t = p.lambda;
-    barrier.score = std::max(barrier.score, (1 - t) * first.score + t * last.score - p.score);
-    barrier.loss = std::max(barrier.loss, p.loss - (1 - t) * first.loss - t * last.loss);
+    raise(barrier.score, (1 - t) * first.score + t * last.score - p.score);
+    raise(barrier.loss, p.loss - (1 - t) * first.loss - t * last.loss);
   }
   return barrier;
 }

@@ -27,7 +27,8 @@ struct Barrier {
   double loss;   // the same with the sign reversed, nats
 };
 
-// Needs points at lambda 0 and 1. Never negative: 0 is reached at the end points.
+// Needs points at lambda 0 and 1. Never negative: 0 is reached at the end points. Infinite where a
+// value in [0,1] is not finite.
 Barrier barrier_of(const std::vector<InterpolationPoint>& points);
 
 struct InterpolateOptions {

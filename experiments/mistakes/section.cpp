@@ -1,7 +1,10 @@
 // Do two networks fail on the same examples? Paper, section 3.2 and appendix.
 #include <fmt/format.h>
 
-#include "experiments/report/claims_networks.h"
+#include <algorithm>
+#include <cmath>
+
+#include "experiments/mistakes/claims.h"
 #include "experiments/report/measures.h"
 #include "experiments/report/sections.h"
 #include "kernels/base/check.h"
@@ -9,94 +12,60 @@
 namespace basin::report {
 namespace {
 
-struct MistakePair {
-  const char* pair;  // as the folders call it
-  const char* name;
-  const char *first, *second;
-};
-constexpr MistakePair kMistakePairs[] = {
-    {"finetune-finetune", "P-T & P-T", "the first P-T", "the second P-T"},
-    {"randinit-finetune", "RI-T & P-T", "RI-T", "P-T"},
-    {"randinit-randinit", "RI-T & RI-T", "the first RI-T", "the second RI-T"}};
+constexpr Kind kMistakePairs[] = {{kFinetunePair, "P-T & P-T", 0},
+                                  {kMixedPair, "RI-T & P-T", 0},
+                                  {kRandinitPair, "RI-T & RI-T", 0}};
+constexpr std::int64_t kFewestMistakes = 30;
 
-struct Mistakes {
+struct MistakeTable {
   std::string folder, csv;
-  bool swapped = false;  // the folder names the pair the other way round
-  std::vector<std::pair<std::string, MistakeCounts>> labels;  // "all" first
+  bool reversed;                      // the folder names the pair the other way round
+  std::vector<MistakeCounts> labels;  // "all" first
 };
 
-std::int64_t count(const CsvTable& table, std::size_t row, const char* column,
-                   const std::string& file) {
-  const double value = required(table, row, column, file);
-  BASIN_CHECK(value >= 0 && value < 1e15, file, ": row ", row + 1, " has ", value, " ", column,
-              "; that is no count");
-  return static_cast<std::int64_t>(value);
-}
-
-Mistakes read_mistakes(const Folder& folder, const std::string& analysis, const std::string& file) {
-  Mistakes mistakes;
-  mistakes.folder = "analyses/" + analysis;
-  mistakes.csv = file;
-  const CsvTable table = folder.table(file);
-  for (std::size_t row = 0; row < table.row_count(); ++row) {
-    MistakeCounts counts;
-    counts.items = count(table, row, "items", file);
-    counts.both_wrong = count(table, row, "both_wrong", file);
-    counts.only_first_wrong = count(table, row, "only_first_wrong", file);
-    counts.only_second_wrong = count(table, row, "only_second_wrong", file);
-    BASIN_CHECK(counts.either_wrong() <= counts.items, file, ": row ", row + 1, " has ",
+MistakeTable read_mistakes(const AnalysisTable& csv) {
+  MistakeTable mistakes{"analyses/" + csv.analysis, csv.file, csv.reversed, {}};
+  for (std::size_t row = 0; row < csv.table.row_count(); ++row) {
+    const auto count = [&](const char* column) {
+      const double value = csv.number(row, column);
+      BASIN_CHECK(value >= 0 && value < 1e15, csv.file, ": row ", row + 1, " has ", value, " ",
+                  column, "; that is no count");
+      return static_cast<std::int64_t>(value);
+    };
+    MistakeCounts counts{csv.table.text(row, "label"), count("items"), count("both_wrong"),
+                         count("only_first_wrong"), count("only_second_wrong")};
+    BASIN_CHECK(counts.either_wrong() <= counts.items, csv.file, ": row ", row + 1, " has ",
                 counts.either_wrong(), " mistakes on ", counts.items, " items");
-    mistakes.labels.emplace_back(table.text(row, "label"), counts);
+    if (csv.reversed) std::swap(counts.only_first_wrong, counts.only_second_wrong);
+    mistakes.labels.push_back(std::move(counts));
   }
-  BASIN_CHECK(!mistakes.labels.empty() && mistakes.labels[0].first == "all", file,
+  BASIN_CHECK(!mistakes.labels.empty() && mistakes.labels[0].label == "all", csv.file,
               ": the first row must be that of the label 'all'");
   return mistakes;
-}
-
-std::optional<Mistakes> find_mistakes(Folder& folder, const std::string& target,
-                                      const std::string& pair) {
-  std::optional<Mistakes> found;
-  for (const std::string& name : {pair, reversed_pair(pair)}) {
-    const std::string analysis = "mistakes-" + target + "-" + name;
-    const auto file = folder.analysis_file(analysis, "mistakes.csv");
-    if (!file || found) continue;
-    folder.attempt(*file, [&] {
-      Mistakes mistakes = read_mistakes(folder, analysis, *file);
-      mistakes.swapped = name != pair;
-      if (mistakes.swapped) {
-        for (auto& [label, counts] : mistakes.labels) {
-          std::swap(counts.only_first_wrong, counts.only_second_wrong);
-        }
-      }
-      found = std::move(mistakes);
-    });
-  }
-  return found;
 }
 
 std::string share(std::optional<double> ratio) {
   return ratio ? fmt::format("{:.1f} %", 100 * *ratio) : "no mistake";
 }
 
-std::vector<TableCell> row_of(const std::string& name, const std::string& note,
-                              const MistakeCounts& counts) {
+TableRow row_of(const std::string& name, const std::string& note, const MistakeCounts& counts) {
   const double items = static_cast<double>(std::max<std::int64_t>(1, counts.items));
   const auto of_items = [&](std::int64_t n) {
-    return TableCell{std::to_string(n),
-                     fmt::format("{:.1f} % of items", 100 * static_cast<double>(n) / items)};
+    return TableCell(std::to_string(n),
+                     fmt::format("{:.1f} % of items", 100 * static_cast<double>(n) / items));
   };
   return {{name, note},
           of_items(counts.both_wrong),
           of_items(counts.only_first_wrong),
           of_items(counts.only_second_wrong),
-          {share(counts.common_ratio()), "if independent " + share(counts.independent_ratio())}};
+          {share(common_ratio(counts)), "if independent " + share(independent_ratio(counts))}};
 }
 
-// The picture grids of one pair, where they are there.
-void add_pictures(Folder& folder, const std::string& target, const MistakePair& kind,
-                  const Mistakes& mistakes, std::vector<Figure>& figures) {
-  const std::string first = mistakes.swapped ? kind.second : kind.first;
-  const std::string second = mistakes.swapped ? kind.first : kind.second;
+// The picture grids of RI-T and P-T, where they are there.
+void add_pictures(Folder& folder, const std::string& target, const MistakeTable& mistakes,
+                  std::vector<Figure>& figures) {
+  const std::string first = mistakes.reversed ? "P-T" : "RI-T";
+  const std::string second = mistakes.reversed ? "RI-T" : "P-T";
   const std::pair<const char*, std::string> sheets[] = {
       {"only_first_wrong", "only " + first + " is wrong"},
       {"only_second_wrong", "only " + second + " is wrong"},
@@ -110,12 +79,67 @@ void add_pictures(Folder& folder, const std::string& target, const MistakePair& 
     folder.attempt(file, [&] {
       figures.push_back(
           {embedded_png(folder.root() / file, fmt::format("Images of {}: {}", target, caption)),
-           fmt::format("{}, {}: {}.", target, kind.name, caption), links});
+           fmt::format("{}, RI-T & P-T: {}.", target, caption), links});
     });
   }
 }
 
+void add_claims(const Results& results, const Measured<MistakeTable>& all, Section& section) {
+  const std::string rule = fmt::format(
+      "Common ratio: the share of the mistakes of either network that both make. Reproduced if the "
+      "lower end of the 95 % confidence interval of the difference (two P-T minus the other pair) "
+      "lies above 0; not reproduced if the upper end lies below 0; else not enough data. The "
+      "interval is {} \u221a(r\u2081(1\u2212r\u2081)/u\u2081 + r\u2082(1\u2212r\u2082)/u\u2082) "
+      "with u the number of mistakes of either network: it covers the choice of test images, not "
+      "that of the networks, of which there is one pair each. At least {} mistakes in each pair "
+      "are needed.",
+      kNormalQuantile, kFewestMistakes);
+  const auto counts = [&](const Target& target, const char* pair) {
+    const MistakeTable* mistakes = find(all, target.name, pair);
+    return mistakes == nullptr ? nullptr : &mistakes->labels[0];
+  };
+  for (const auto& [other, name] :
+       {std::pair(kMixedPair, "P-T and RI-T"), std::pair(kRandinitPair, "two RI-T")}) {
+    section.claim(target_claim(
+        results, fmt::format("Two P-T share more of their mistakes than {}", name), rule,
+        [&, other = other](const Target& target) {
+          return judge_shared_mistakes(counts(target, kFinetunePair), counts(target, other));
+        }));
+  }
+}
+
 }  // namespace
+
+std::optional<double> common_ratio(const MistakeCounts& counts) {
+  if (counts.either_wrong() == 0) return std::nullopt;
+  return static_cast<double>(counts.both_wrong) / static_cast<double>(counts.either_wrong());
+}
+
+std::optional<double> independent_ratio(const MistakeCounts& counts) {
+  if (counts.items == 0 || counts.either_wrong() == 0) return std::nullopt;
+  const double items = static_cast<double>(counts.items);
+  const double first = static_cast<double>(counts.both_wrong + counts.only_first_wrong) / items;
+  const double second = static_cast<double>(counts.both_wrong + counts.only_second_wrong) / items;
+  return first * second / (first + second - first * second);
+}
+
+Judgement judge_shared_mistakes(const MistakeCounts* finetune, const MistakeCounts* other) {
+  if (finetune == nullptr || other == nullptr) return judged_not_run();
+  const std::int64_t first = finetune->either_wrong(), second = other->either_wrong();
+  if (std::min(first, second) < kFewestMistakes) {
+    return {Verdict::kNotEnough,
+            fmt::format("{} and {} mistakes; at least {} in each pair are needed", first, second,
+                        kFewestMistakes)};
+  }
+  const double a = *common_ratio(*finetune), b = *common_ratio(*other);
+  const double error = kNormalQuantile * std::sqrt(a * (1 - a) / static_cast<double>(first) +
+                                                   b * (1 - b) / static_cast<double>(second));
+  const MeanInterval difference{a - b, a - b - error, a - b + error, 1};
+  return decide(difference.lower, difference.upper, 0,
+                fmt::format("{} against {}: {}", format_performance(Metric::kAccuracy, a),
+                            format_performance(Metric::kAccuracy, b),
+                            format_estimate(Metric::kAccuracy, difference)));
+}
 
 void write_mistakes(Results& results, Section& section) {
   section.lead("Question", "Do two networks fail on the same examples?");
@@ -123,68 +147,44 @@ void write_mistakes(Results& results, Section& section) {
                "Two P-T make nearly the same mistakes; P-T and RI-T, and two RI-T, do not. What "
                "only P-T gets wrong is mostly ambiguous, what only RI-T gets wrong is often easy. "
                "The appendix has tables whose numbers we could not obtain.");
-  std::map<std::pair<std::string, std::string>, Mistakes> all;
-  for (const Target& target : results.targets) {
-    for (const MistakePair& kind : kMistakePairs) {
-      if (auto found = find_mistakes(results.folder, target.name, kind.pair)) {
-        all.emplace(std::pair{target.name, std::string(kind.pair)}, std::move(*found));
-      }
-    }
-  }
-  const auto counts = [&](const Target& target, const char* pair) -> std::optional<MistakeCounts> {
-    const auto found = all.find({target.name, pair});
-    if (found == all.end()) return std::nullopt;
-    return found->second.labels[0].second;
-  };
+  const auto all = read_analyses<MistakeTable>(results, "mistakes", "mistakes.csv", kMistakePairs,
+                                               read_mistakes);
   if (all.empty()) {
     section.not_run("Mistakes.");
   } else {
     section.lead("Run here",
-                 fmt::format("{}, final networks on all test images; an item is an image, or, for "
-                             "multi-label targets, an image and a label decided at a probability "
-                             "of 0.5.",
-                             results.source_model));
+                 results.source_model +
+                     ", final networks on all test images; an item is an image, or, for "
+                     "multi-label targets, an image and a label decided at a probability of 0.5.");
   }
-  const auto claim = [&](const char* statement, const char* other) {
-    section.claim(target_claim(
-        results, statement, kSharedMistakesRule,
-        [&](const Target& target) {
-          return judge_shared_mistakes(counts(target, "finetune-finetune"), counts(target, other));
-        },
-        [](const Target&) { return std::string(); }));
-  };
-  claim("Two P-T share more of their mistakes than P-T and RI-T", "randinit-finetune");
-  claim("Two P-T share more of their mistakes than two RI-T", "randinit-randinit");
+  add_claims(results, all, section);
 
-  Table table;
-  table.caption =
+  Table table{
       "Common and uncommon mistakes. Common ratio: both wrong, of all items that at least one gets "
       "wrong; below it what it would be if the two erred independently of each other at their own "
-      "rates.";
-  table.header = {"Target and pair", "Both wrong", "Only first wrong", "Only second wrong",
-                  "Common ratio"};
-  Table labels = table;
-  labels.caption = "The same per label of the multi-label targets.";
+      "rates.",
+      {"Target and pair", "Both wrong", "Only first wrong", "Only second wrong", "Common ratio"}};
+  Table labels{"The same per label of the multi-label targets.", table.header};
   std::vector<Figure> figures;
   for (const Target& target : results.targets) {
-    for (const MistakePair& kind : kMistakePairs) {
-      const auto found = all.find({target.name, kind.pair});
-      if (found == all.end()) {
-        if (!all.empty())
-          section.not_run(fmt::format("Mistakes of {} on {}.", kind.name, target.name));
+    for (const Kind& pair : kMistakePairs) {
+      const MistakeTable* mistakes = find(all, target.name, pair.kind);
+      if (mistakes == nullptr) {
+        if (!all.empty()) {
+          section.not_run(fmt::format("Mistakes of {} on {}.", pair.name, target.name));
+        }
         continue;
       }
-      const Mistakes& mistakes = found->second;
-      const std::string name = fmt::format("{}, {}", target.name, kind.name);
-      table.data.push_back({name, mistakes.csv});
-      table.rows.push_back(row_of(name, fmt::format("{} items", mistakes.labels[0].second.items),
-                                  mistakes.labels[0].second));
-      for (std::size_t i = 1; i < mistakes.labels.size(); ++i) {
-        labels.rows.push_back(row_of(name, mistakes.labels[i].first, mistakes.labels[i].second));
+      const std::string name = fmt::format("{}, {}", target.name, pair.name);
+      table.data.push_back({name, mistakes->csv});
+      for (const MistakeCounts& counts : mistakes->labels) {
+        const bool is_all = &counts == &mistakes->labels[0];
+        (is_all ? table : labels)
+            .rows.push_back(row_of(
+                name, is_all ? fmt::format("{} items", counts.items) : counts.label, counts));
       }
-      if (std::string_view(kind.pair) == "randinit-finetune") {
-        add_pictures(results.folder, target.name, kind, mistakes, figures);
-      }
+      if (pair.kind == std::string_view(kMixedPair))
+        add_pictures(results.folder, target.name, *mistakes, figures);
     }
   }
   section.table(table);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "experiments/report/claims.h"
@@ -19,19 +20,24 @@ struct Link {
 struct Figure {
   std::string content;  // an <svg> or <img> element, taken as it is
   std::string caption;
-  std::vector<Link> data;  // where the numbers of the figure lie
+  std::vector<Link> data = {};  // where the numbers of the figure lie
 };
 
 struct TableCell {
+  TableCell(std::string text, std::string note = "")
+      : text(std::move(text)), note(std::move(note)) {}
+  TableCell(const char* text) : text(text) {}
+
   std::string text;
   std::string note;  // a second, smaller line
 };
+using TableRow = std::vector<TableCell>;
 
 struct Table {
   std::string caption;
   std::vector<std::string> header;
-  std::vector<std::vector<TableCell>> rows;  // the first cell of a row names it
-  std::vector<Link> data;
+  std::vector<TableRow> rows = {};  // the first cell of a row names it
+  std::vector<Link> data = {};
 };
 
 // One section of the page. All texts are plain text; the section escapes them.

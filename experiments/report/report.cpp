@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "engine/files.h"
+#include "experiments/program/session.h"
 #include "experiments/registry.h"
 #include "experiments/report/measures.h"
 #include "experiments/report/page.h"
@@ -27,25 +28,11 @@ void write_sheets(Results& results, Section& section) {
     results.folder.attempt(sheet.image, [&] {
       figures.push_back(
           {embedded_png(results.folder.root() / sheet.image, "Sample images of " + sheet.data),
-           "Sample images of " + sheet.data + ".",
-           {}});
+           "Sample images of " + sheet.data + "."});
     });
   }
   if (results.sheets.empty()) section.not_run("Sample images.");
   section.figures(figures);
-}
-
-LineSeries run_series(const Run& run, const std::string& column, const std::string& name, int style,
-                      double factor) {
-  LineSeries series{name, style, {}, {}, {}, {}};
-  if (!run.metrics->has_column(column)) return series;
-  for (std::size_t row = 0; row < run.metrics->row_count(); ++row) {
-    const std::optional<double> value = run.metrics->number(row, column);
-    if (!value) continue;
-    series.x.push_back(*run.metrics->number(row, "epoch"));
-    series.y.push_back(factor * *value);
-  }
-  return series;
 }
 
 void write_pretraining(Results& results, Section& section) {
@@ -58,7 +45,7 @@ void write_pretraining(Results& results, Section& section) {
   section.paragraph(
       fmt::format("Network {}, trained for {} epochs on {} images of {}{}. Final test {}: {}.",
                   results.source_model, results.source_epochs, results.source_images,
-                  results.source_data, run.seconds ? " in " + duration(*run.seconds) : "",
+                  results.source_data, run.seconds ? " in " + duration_text(*run.seconds) : "",
                   metric_name(metric), format_performance(metric, *run.performance)));
   const std::vector<Link> data = {{"metrics.csv", run.metrics_path()}};
   LineChart performance = performance_chart(metric, "Performance of the network over pre-training",
@@ -68,13 +55,9 @@ void write_pretraining(Results& results, Section& section) {
   add_series(performance, run_series(run, column_name("test", metric), "Test images", 0, factor));
   add_series(performance, run_series(run, column_name("train_eval", metric),
                                      "Training images, evaluation mode", 3, factor));
-  LineChart loss;
-  loss.description = "Loss of the network over pre-training";
-  loss.x_label = "Epoch";
-  loss.y_label = "Source loss (nats)";
+  LineChart loss =
+      loss_chart("Loss of the network over pre-training", "Epoch", "Source loss (nats)");
   loss.integer_x = true;
-  loss.y_floor = 0;
-  loss.decimals = 3;
   add_series(loss, run_series(run, "test_loss", "Test images", 0, 1));
   add_series(loss, run_series(run, "train_eval_loss", "Training images, evaluation mode", 3, 1));
   section.figures(
@@ -88,22 +71,20 @@ void write_runs(Results& results, Section& section) {
     section.paragraph(fmt::format("Machine: {}, {} threads. Program version: {}.", results.cpu,
                                   results.threads, results.commit));
   }
-  Table table;
-  table.caption = "Every training run of the plan. Final values are those after the last epoch.";
-  table.header = {"Run", "Test performance", "Test loss", "Time", "Images per second"};
+  Table table{"Every training run of the plan. Final values are those after the last epoch.",
+              {"Run", "Test performance", "Test loss", "Time", "Images per second"}};
   std::set<std::string> listed;
   const auto add = [&](const Run& run) {
     if (!listed.insert(run.path).second) return;
     if (!run.usable()) {
-      table.rows.push_back({{run.path, ""}, {"not run", ""}, {"", ""}, {"", ""}, {"", ""}});
+      table.rows.push_back({run.path, "not run", "", "", ""});
       return;
     }
     table.rows.push_back(
-        {{run.path, ""},
-         {format_performance(*run.metric, *run.performance), ""},
-         {run.loss ? fmt::format("{:.3f}", *run.loss) : "", ""},
-         {run.seconds ? duration(*run.seconds) : "", ""},
-         {run.images_per_second ? fmt::format("{:.0f}", *run.images_per_second) : "", ""}});
+        {run.path, format_performance(*run.metric, *run.performance),
+         run.loss ? fmt::format("{:.3f}", *run.loss) : "",
+         run.seconds ? duration_text(*run.seconds) : "",
+         run.images_per_second ? fmt::format("{:.0f}", *run.images_per_second) : ""});
   };
   if (results.source) add(*results.source);
   for (const Target& target : results.targets) {
@@ -123,7 +104,7 @@ PageHead head_of(const Results& results) {
       "Sedghi, Zhang, NeurIPS 2020), measured.";
   if (!results.preset.empty()) head.subtitle += fmt::format(" Preset {}.", results.preset);
   if (!results.started.empty()) head.subtitle += fmt::format(" Started {}.", results.started);
-  if (results.seconds) head.subtitle += fmt::format(" Took {}.", duration(*results.seconds));
+  if (results.seconds) head.subtitle += fmt::format(" Took {}.", duration_text(*results.seconds));
   if (!results.planned) {
     head.remarks.push_back(
         "plan.json is missing or damaged, so nothing in this folder could be placed.");

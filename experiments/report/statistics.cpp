@@ -184,7 +184,6 @@ RankCorrelation rank_correlation(std::span<const double> first, std::span<const 
               first.size(), " and ", second.size(), " values; at least 3 pairs are needed");
   const std::vector<double> x = ranks_of(first), y = ranks_of(second);
   const double coefficient = correlation(x, y);
-  constexpr std::size_t kMostEnumerated = 8;  // 40,320 orders
   if (x.size() > kMostEnumerated) {
     const double degrees_of_freedom = static_cast<double>(x.size() - 2);
     if (coefficient >= 1) return {coefficient, 0};

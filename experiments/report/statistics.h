@@ -6,6 +6,9 @@
 
 namespace basin::report {
 
+// 95 % of a normal distribution lie within this many standard deviations of its mean.
+constexpr double kNormalQuantile = 1.96;
+
 // Arithmetic mean of one or more values.
 double mean(std::span<const double> values);
 
@@ -50,11 +53,13 @@ MeanInterval welch_difference(std::span<const double> first, std::span<const dou
 // Needs two or more values.
 double slope(std::span<const double> values);
 
+constexpr std::size_t kMostEnumerated = 8;  // values whose orders are all counted: 40,320
+
 // Spearman's rank correlation; ties share their mean rank, infinite values are the largest.
 struct RankCorrelation {
   double coefficient;  // 0 where all values of one side are equal
   // The probability of a coefficient at least as large where the two are not related: from all
-  // orders for up to 8 values, by Student's t for more.
+  // orders for up to kMostEnumerated values, by Student's t for more.
   double p_value;
 };
 // Needs three or more pairs.

@@ -22,8 +22,9 @@ enum class Spread { kBand, kErrorBars };
 struct LineSeries {
   std::string name;
   int style = 0;  // which colour, dash and marker; the same thing keeps its style in all charts
-  std::vector<double> x, y;
-  std::vector<double> lower, upper;  // both empty, or one per point; NaN: no interval there
+  std::vector<double> x = {}, y = {};
+  // Both empty, or one per point; NaN: no interval there.
+  std::vector<double> lower = {}, upper = {};
 };
 
 struct LineChart {
@@ -43,9 +44,9 @@ std::string line_chart(const LineChart& chart);
 struct BarSeries {
   std::string name;
   int style = 0;
-  std::vector<double> values;        // one per category; NaN: no bar
-  std::vector<double> lower, upper;  // as for LineSeries
-  std::optional<double> reference;   // a dashed line at this value
+  std::vector<double> values = {};                 // one per category; NaN: no bar
+  std::vector<double> lower = {}, upper = {};      // as for LineSeries
+  std::optional<double> reference = std::nullopt;  // a dashed line at this value
 };
 
 // Horizontal bars, so that long category names stay readable; the axis begins at 0.

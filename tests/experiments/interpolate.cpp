@@ -1,6 +1,8 @@
 // Interpolation: the grid, its exact end points, and barriers worked by hand.
 #include "experiments/interpolate/interpolate.h"
 
+#include <cmath>
+
 #include "tests/experiments/tiny_data.h"
 #include "tests/support/errors.h"
 
@@ -29,6 +31,11 @@ TEST_CASE("barrier: hand-worked") {
         barrier_of({{-1, 100, 0}, {0, 1, 0.5}, {0.5, 1.5, 0.5}, {1, 1, 0.5}, {2, 100, 0}});
     CHECK(barrier.score == 0);
     CHECK(barrier.loss == 0.5);
+  }
+  SUBCASE("a value that is not a number") {
+    const Barrier barrier = barrier_of({{0, 0.5, 0.5}, {0.5, std::nan(""), 0.5}, {1, 0.7, 0.5}});
+    CHECK(barrier.score == 0);
+    CHECK(std::isinf(barrier.loss));
   }
   SUBCASE("without an end point") {
     CHECK(contains(error_of([] { barrier_of({{0, 1, 1}, {0.9, 1, 1}}); }), "lambda"));

@@ -198,8 +198,10 @@ TEST_CASE("damaged files are named and the rest is reported") {
              "lambda,loss,accuracy\n0,1,0.5\n0.5,<b>,0.5\n1,1,0.5\n");
   write_text(root / "analyses/interpolate-photo-randinit-randinit/interpolation.csv",
              "lambda,loss,accuracy\n0,1,0.5\n");
+  write_text(root / "analyses/interpolate-photo-same_init/interpolation.csv",
+             "lambda,loss,accuracy\n0,1,0.5\n0.5,1,0.5\n0.9,1,0.5\n");
   write_text(root / "analyses/interpolate-quickdraw-randinit-randinit/result.json",
-             "{\"barrier_accuracy\": 0.0001}");
+             "{\"images\": ");
   write_text(root / "analyses/rewind-photo-finetune/rewind.csv", "module,loss\nnone,1\n");
   write_text(root / "analyses/distance-photo/distance.csv",
              "pair,module,distance,norm_a,norm_b\na,b,,1,1\n");
@@ -223,7 +225,8 @@ TEST_CASE("damaged files are named and the rest is reported") {
         "runs/quickdraw-randinit-3/result.json",
         "interpolate-photo-finetune-finetune/interpolation.csv:3: &#39;&lt;b&gt;&#39;",
         "interpolate-photo-randinit-randinit/interpolation.csv: barrier",
-        "interpolate-quickdraw-randinit-randinit/result.json: barrier_accuracy is 0.0001",
+        "interpolate-photo-same_init/interpolation.csv: barrier",
+        "interpolate-quickdraw-randinit-randinit/result.json: ",
         "rewind-photo-finetune/rewind.csv:1: no column &#39;accuracy&#39;",
         "distance-photo/distance.csv: row 1 has no distance", "sheets/photo.png",
         "mistakes-photo-finetune-finetune/mistakes.csv: row 1 has 27 mistakes on 10 items",
