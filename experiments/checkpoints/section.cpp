@@ -3,7 +3,6 @@
 
 #include "experiments/checkpoints/claims.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 
 namespace basin::report {
 namespace {

@@ -6,7 +6,6 @@
 
 #include "experiments/cka/claims.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 
 namespace basin::report {
 namespace {
@@ -71,6 +70,21 @@ std::string paper_values(std::size_t pair) {
   }
   return text;
 }
+
+}  // namespace
+
+Judgement judge_features(std::span<const ModuleValue> finetune, std::span<const ModuleValue> mixed,
+                         std::span<const ModuleValue> randinit) {
+  return judge_lead(finetune, finetune.size(), mixed, randinit);
+}
+
+Judgement judge_pretrained_features(std::span<const ModuleValue> pretrained,
+                                    std::span<const ModuleValue> mixed,
+                                    std::span<const ModuleValue> randinit) {
+  return judge_lead(pretrained, pretrained.empty() ? 0 : pretrained.size() - 1, mixed, randinit);
+}
+
+namespace {
 
 void add_claims(const Results& results, const Measured<Similarity>& all, Section& section) {
   const auto cka = [&](const Target& target, const char* pair) {
@@ -141,17 +155,6 @@ Figure chart_of(const std::string& target, const std::map<std::string, Similarit
 }
 
 }  // namespace
-
-Judgement judge_features(std::span<const ModuleValue> finetune, std::span<const ModuleValue> mixed,
-                         std::span<const ModuleValue> randinit) {
-  return judge_lead(finetune, finetune.size(), mixed, randinit);
-}
-
-Judgement judge_pretrained_features(std::span<const ModuleValue> pretrained,
-                                    std::span<const ModuleValue> mixed,
-                                    std::span<const ModuleValue> randinit) {
-  return judge_lead(pretrained, pretrained.empty() ? 0 : pretrained.size() - 1, mixed, randinit);
-}
 
 void write_cka(Results& results, Section& section) {
   section.lead("Question", "Are the features of two networks alike, stage by stage?");

@@ -7,7 +7,6 @@
 
 #include "experiments/criticality/claims.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 #include "kernels/base/check.h"
 
 namespace basin::report {
@@ -115,6 +114,30 @@ std::size_t least_wins(std::size_t trials) {
   while (wins > 0 && sign_test(wins - 1, trials) <= kSignificance) --wins;
   return wins;
 }
+
+}  // namespace
+
+Judgement judge_criticality(std::span<const ModuleValue> finetune,
+                            std::span<const ModuleValue> randinit) {
+  if (finetune.empty() || randinit.empty()) return judged_not_run();
+  std::size_t wins = 0, compared = 0;
+  for (const ModuleValue& first : finetune) {
+    const std::optional<double> second = value_of(randinit, first.module);
+    if (!second || *second == first.value) continue;
+    ++compared;
+    wins += *second > first.value;
+  }
+  const double p_value = sign_test(wins, compared);
+  const std::string measured =
+      fmt::format("larger in RI-T in {} of {} modules (p = {:.3f})", wins, compared, p_value);
+  if (compared < kFewestCompared) {
+    return {Verdict::kNotEnough, fmt::format("{}; {} are needed", measured, kFewestCompared)};
+  }
+  if (p_value <= kSignificance) return {Verdict::kReproduced, measured};
+  return {2 * wins <= compared ? Verdict::kNotReproduced : Verdict::kNotEnough, measured};
+}
+
+namespace {
 
 void add_claims(const Results& results, const Measured<Criticality>& all, Section& section) {
   const auto values = [&](const Target& target, const char* kind) {
@@ -263,26 +286,6 @@ void add_table(Section& section, const std::string& target,
 }
 
 }  // namespace
-
-Judgement judge_criticality(std::span<const ModuleValue> finetune,
-                            std::span<const ModuleValue> randinit) {
-  if (finetune.empty() || randinit.empty()) return judged_not_run();
-  std::size_t wins = 0, compared = 0;
-  for (const ModuleValue& first : finetune) {
-    const std::optional<double> second = value_of(randinit, first.module);
-    if (!second || *second == first.value) continue;
-    ++compared;
-    wins += *second > first.value;
-  }
-  const double p_value = sign_test(wins, compared);
-  const std::string measured =
-      fmt::format("larger in RI-T in {} of {} modules (p = {:.3f})", wins, compared, p_value);
-  if (compared < kFewestCompared) {
-    return {Verdict::kNotEnough, fmt::format("{}; {} are needed", measured, kFewestCompared)};
-  }
-  if (p_value <= kSignificance) return {Verdict::kReproduced, measured};
-  return {2 * wins <= compared ? Verdict::kNotReproduced : Verdict::kNotEnough, measured};
-}
 
 void write_criticality(Results& results, Section& section) {
   section.lead("Question",

@@ -6,7 +6,6 @@
 #include "experiments/curves/claims.h"
 #include "experiments/program/session.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 
 namespace basin::report {
 namespace {

@@ -5,7 +5,6 @@
 
 #include "experiments/distance/claims.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 
 namespace basin::report {
 namespace {
@@ -57,6 +56,17 @@ Distances read_distances(const AnalysisTable& csv) {
   }
   return distances;
 }
+
+}  // namespace
+
+Judgement judge_closer(std::optional<double> finetune, std::optional<double> randinit) {
+  if (!finetune || !randinit) return judged_not_run();
+  std::string measured = fmt::format("{:.2f} against {:.2f}", *finetune, *randinit);
+  if (*randinit > 0) measured += fmt::format(" (ratio {:.2f})", *finetune / *randinit);
+  return decide(*finetune < *randinit, measured);
+}
+
+namespace {
 
 void add_claims(const Results& results, const Measured<Distances>& all, Section& section) {
   const auto total = [&](const Target& target, const char* pair) -> std::optional<double> {
@@ -114,13 +124,6 @@ Figure distance_map(const std::string& target, const Distances& distances, bool 
 }
 
 }  // namespace
-
-Judgement judge_closer(std::optional<double> finetune, std::optional<double> randinit) {
-  if (!finetune || !randinit) return judged_not_run();
-  std::string measured = fmt::format("{:.2f} against {:.2f}", *finetune, *randinit);
-  if (*randinit > 0) measured += fmt::format(" (ratio {:.2f})", *finetune / *randinit);
-  return decide(*finetune < *randinit, measured);
-}
 
 void write_distance(Results& results, Section& section) {
   section.lead("Question", "How far apart do trained networks lie in parameter space?");

@@ -3,7 +3,6 @@
 
 #include "experiments/extent/claims.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 #include "kernels/base/check.h"
 
 namespace basin::report {
@@ -69,6 +68,27 @@ std::string paper_basin(const Target& target) {
   if (paper == nullptr) return "";
   return fmt::format("\u03b5 = {:.4f}, \u03b4 = {:.2f}", paper->epsilon, paper->delta);
 }
+
+}  // namespace
+
+Judgement judge_basin(const BasinExtent* finetune) {
+  if (finetune == nullptr) return judged_not_run();
+  std::string measured = fmt::format("\u03b5 = {:.4f}, ", finetune->epsilon);
+  if (finetune->delta)
+    return decide(true, measured + fmt::format("\u03b4 = {:.2f}", *finetune->delta));
+  measured += "no \u03b4 on the grid";
+  if (finetune->largest_delta) measured += fmt::format(" up to {:.2f}", *finetune->largest_delta);
+  return decide(false, measured);
+}
+
+Judgement judge_no_common_basin(const BasinExtent* finetune, const BasinExtent* randinit) {
+  if (finetune == nullptr || randinit == nullptr) return judged_not_run();
+  return decide(randinit->epsilon > finetune->epsilon + kEpsilonMargin,
+                fmt::format("\u03b5 = {:.4f} for RI-T, {:.4f} for P-T", randinit->epsilon,
+                            finetune->epsilon));
+}
+
+namespace {
 
 void add_claims(const Results& results, const Measured<Extended>& all, Section& section) {
   const auto basin = [&](const Target& target, const char* pair) {
@@ -155,23 +175,6 @@ TableRow row_of(const std::string& name, const Extended& e, const std::string& p
 }
 
 }  // namespace
-
-Judgement judge_basin(const BasinExtent* finetune) {
-  if (finetune == nullptr) return judged_not_run();
-  std::string measured = fmt::format("\u03b5 = {:.4f}, ", finetune->epsilon);
-  if (finetune->delta)
-    return decide(true, measured + fmt::format("\u03b4 = {:.2f}", *finetune->delta));
-  measured += "no \u03b4 on the grid";
-  if (finetune->largest_delta) measured += fmt::format(" up to {:.2f}", *finetune->largest_delta);
-  return decide(false, measured);
-}
-
-Judgement judge_no_common_basin(const BasinExtent* finetune, const BasinExtent* randinit) {
-  if (finetune == nullptr || randinit == nullptr) return judged_not_run();
-  return decide(randinit->epsilon > finetune->epsilon + kEpsilonMargin,
-                fmt::format("\u03b5 = {:.4f} for RI-T, {:.4f} for P-T", randinit->epsilon,
-                            finetune->epsilon));
-}
 
 void write_extent(Results& results, Section& section) {
   section.lead("Question", "How flat and how wide is the basin that two P-T share?");

@@ -7,7 +7,6 @@
 #include "experiments/interpolate/claims.h"
 #include "experiments/interpolate/interpolate.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 #include "kernels/base/check.h"
 
 namespace basin::report {
@@ -126,6 +125,54 @@ bool has_best(const Measured<Interpolation>& all, const Target& target) {
          find(all, target.name, kRandinitRun) != nullptr;
 }
 
+std::string describe(const BarrierMeasurement& m) {
+  return fmt::format("barrier {} between ends of {} and {}; band {}",
+                     format_size(m.metric, m.height), format_performance(m.metric, m.first),
+                     format_performance(m.metric, m.second),
+                     format_size(m.metric, barrier_band(m)));
+}
+
+}  // namespace
+
+double barrier_band(const BarrierMeasurement& measurement) {
+  if (measurement.metric == Metric::kAuc || !measurement.test_size) return kSmallestBand;
+  // The accuracy of a network on N images has the variance p (1 - p) / N. The difference of two
+  // such accuracies has at most twice that, for both are taken on the same images and so rise and
+  // fall together.
+  const double p = (measurement.first + measurement.second) / 2;
+  const double variance = 2 * p * (1 - p) / static_cast<double>(*measurement.test_size);
+  return std::max(kSmallestBand, kNormalQuantile * std::sqrt(variance));
+}
+
+Judgement judge_no_barrier(const std::optional<BarrierMeasurement>& measurement) {
+  if (!measurement) return judged_not_run();
+  const double band = barrier_band(*measurement);
+  const std::string measured = describe(*measurement);
+  if (measurement->height <= band && band > kLargestBand) {
+    return {Verdict::kNotEnough, measured + " is too wide: the test set is too small"};
+  }
+  return decide(measurement->height <= band, measured);
+}
+
+Judgement judge_barrier(const std::optional<BarrierMeasurement>& measurement) {
+  if (!measurement) return judged_not_run();
+  return decide(measurement->height > barrier_band(*measurement), describe(*measurement));
+}
+
+Judgement judge_lower_barrier(const std::optional<BarrierMeasurement>& same,
+                              const std::optional<BarrierMeasurement>& different) {
+  if (!same || !different) return judged_not_run();
+  const double band = std::max(barrier_band(*same), barrier_band(*different));
+  const double lower = different->height - same->height;
+  const std::string measured =
+      fmt::format("barrier {} from the same weights, {} from different ones; band {}",
+                  format_size(same->metric, same->height),
+                  format_size(same->metric, different->height), format_size(same->metric, band));
+  return decide(lower - band, lower + band, 0, measured);
+}
+
+namespace {
+
 void add_claims(const Results& results, const Measured<Interpolation>& all, Section& section) {
   const auto measure = [&](const Target& target,
                            const char* kind) -> std::optional<BarrierMeasurement> {
@@ -240,51 +287,7 @@ void add_figures(std::vector<Figure>& figures, const std::string& target, const 
                      fmt::format("{}: test loss on the same lines.", target), charts.data});
 }
 
-std::string describe(const BarrierMeasurement& m) {
-  return fmt::format("barrier {} between ends of {} and {}; band {}",
-                     format_size(m.metric, m.height), format_performance(m.metric, m.first),
-                     format_performance(m.metric, m.second),
-                     format_size(m.metric, barrier_band(m)));
-}
-
 }  // namespace
-
-double barrier_band(const BarrierMeasurement& measurement) {
-  if (measurement.metric == Metric::kAuc || !measurement.test_size) return kSmallestBand;
-  // The accuracy of a network on N images has the variance p (1 - p) / N. The difference of two
-  // such accuracies has at most twice that, for both are taken on the same images and so rise and
-  // fall together.
-  const double p = (measurement.first + measurement.second) / 2;
-  const double variance = 2 * p * (1 - p) / static_cast<double>(*measurement.test_size);
-  return std::max(kSmallestBand, kNormalQuantile * std::sqrt(variance));
-}
-
-Judgement judge_no_barrier(const std::optional<BarrierMeasurement>& measurement) {
-  if (!measurement) return judged_not_run();
-  const double band = barrier_band(*measurement);
-  const std::string measured = describe(*measurement);
-  if (measurement->height <= band && band > kLargestBand) {
-    return {Verdict::kNotEnough, measured + " is too wide: the test set is too small"};
-  }
-  return decide(measurement->height <= band, measured);
-}
-
-Judgement judge_barrier(const std::optional<BarrierMeasurement>& measurement) {
-  if (!measurement) return judged_not_run();
-  return decide(measurement->height > barrier_band(*measurement), describe(*measurement));
-}
-
-Judgement judge_lower_barrier(const std::optional<BarrierMeasurement>& same,
-                              const std::optional<BarrierMeasurement>& different) {
-  if (!same || !different) return judged_not_run();
-  const double band = std::max(barrier_band(*same), barrier_band(*different));
-  const double lower = different->height - same->height;
-  const std::string measured =
-      fmt::format("barrier {} from the same weights, {} from different ones; band {}",
-                  format_size(same->metric, same->height),
-                  format_size(same->metric, different->height), format_size(same->metric, band));
-  return decide(lower - band, lower + band, 0, measured);
-}
 
 void write_interpolate(Results& results, Section& section) {
   section.lead("Question", "Do two trained networks lie in one basin of the loss?");

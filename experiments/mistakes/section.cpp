@@ -6,7 +6,6 @@
 
 #include "experiments/mistakes/claims.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 #include "kernels/base/check.h"
 
 namespace basin::report {
@@ -84,30 +83,6 @@ void add_pictures(Folder& folder, const std::string& target, const MistakeTable&
   }
 }
 
-void add_claims(const Results& results, const Measured<MistakeTable>& all, Section& section) {
-  const std::string rule = fmt::format(
-      "Common ratio: the share of the mistakes of either network that both make. Reproduced if the "
-      "lower end of the 95 % confidence interval of the difference (two P-T minus the other pair) "
-      "lies above 0; not reproduced if the upper end lies below 0; else not enough data. The "
-      "interval is {} \u221a(r\u2081(1\u2212r\u2081)/u\u2081 + r\u2082(1\u2212r\u2082)/u\u2082) "
-      "with u the number of mistakes of either network: it covers the choice of test images, not "
-      "that of the networks, of which there is one pair each. At least {} mistakes in each pair "
-      "are needed.",
-      kNormalQuantile, kFewestMistakes);
-  const auto counts = [&](const Target& target, const char* pair) {
-    const MistakeTable* mistakes = find(all, target.name, pair);
-    return mistakes == nullptr ? nullptr : &mistakes->labels[0];
-  };
-  for (const auto& [other, name] :
-       {std::pair(kMixedPair, "P-T and RI-T"), std::pair(kRandinitPair, "two RI-T")}) {
-    section.claim(target_claim(
-        results, fmt::format("Two P-T share more of their mistakes than {}", name), rule,
-        [&, other = other](const Target& target) {
-          return judge_shared_mistakes(counts(target, kFinetunePair), counts(target, other));
-        }));
-  }
-}
-
 }  // namespace
 
 std::optional<double> common_ratio(const MistakeCounts& counts) {
@@ -140,6 +115,34 @@ Judgement judge_shared_mistakes(const MistakeCounts* finetune, const MistakeCoun
                             format_performance(Metric::kAccuracy, b),
                             format_estimate(Metric::kAccuracy, difference)));
 }
+
+namespace {
+
+void add_claims(const Results& results, const Measured<MistakeTable>& all, Section& section) {
+  const std::string rule = fmt::format(
+      "Common ratio: the share of the mistakes of either network that both make. Reproduced if the "
+      "lower end of the 95 % confidence interval of the difference (two P-T minus the other pair) "
+      "lies above 0; not reproduced if the upper end lies below 0; else not enough data. The "
+      "interval is {} \u221a(r\u2081(1\u2212r\u2081)/u\u2081 + r\u2082(1\u2212r\u2082)/u\u2082) "
+      "with u the number of mistakes of either network: it covers the choice of test images, not "
+      "that of the networks, of which there is one pair each. At least {} mistakes in each pair "
+      "are needed.",
+      kNormalQuantile, kFewestMistakes);
+  const auto counts = [&](const Target& target, const char* pair) {
+    const MistakeTable* mistakes = find(all, target.name, pair);
+    return mistakes == nullptr ? nullptr : &mistakes->labels[0];
+  };
+  for (const auto& [other, name] :
+       {std::pair(kMixedPair, "P-T and RI-T"), std::pair(kRandinitPair, "two RI-T")}) {
+    section.claim(target_claim(
+        results, fmt::format("Two P-T share more of their mistakes than {}", name), rule,
+        [&, other = other](const Target& target) {
+          return judge_shared_mistakes(counts(target, kFinetunePair), counts(target, other));
+        }));
+  }
+}
+
+}  // namespace
 
 void write_mistakes(Results& results, Section& section) {
   section.lead("Question", "Do two networks fail on the same examples?");

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "experiments/program/start.h"
 #include "experiments/report/page.h"
 #include "experiments/report/paper.h"
 #include "experiments/report/results.h"
@@ -31,7 +32,8 @@ struct Kind {
   int style;
 };
 constexpr int kFinetuneStyle = 0, kRandinitStyle = 1, kMixedStyle = 2, kFourthStyle = 3;
-inline constexpr const char *kFinetune = "finetune", *kRandinit = "randinit";
+inline constexpr const char *kFinetune = name_of(Start::kFinetune),
+                            *kRandinit = name_of(Start::kRandinit);
 inline constexpr const char *kFinetunePair = "finetune-finetune",
                             *kRandinitPair = "randinit-randinit", *kMixedPair = "randinit-finetune";
 constexpr Kind kTrainedKinds[] = {{kFinetune, "P-T", kFinetuneStyle},

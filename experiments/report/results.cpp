@@ -5,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "experiments/program/start.h"
 #include "kernels/base/check.h"
 
 namespace basin::report {
@@ -127,9 +128,9 @@ class Reader {
     planned.experiments = entry.value("experiments", std::set<std::string>());
     planned.target = entry.value("target", "");
     const std::string start = entry.at("start").get<std::string>();
-    BASIN_CHECK(start == "finetune" || start == "randinit", "run ", planned.run.path,
+    planned.finetune = start == name_of(Start::kFinetune);
+    BASIN_CHECK(planned.finetune || start == name_of(Start::kRandinit), "run ", planned.run.path,
                 ": start is '", start, "'; it must be finetune or randinit");
-    planned.finetune = start == "finetune";
     planned.learning_rate = number(entry, "learning_rate");
     planned.seed = entry.value("seed", std::int64_t{0});
     if (entry.contains("pretrained_epoch") && !entry.at("pretrained_epoch").is_null()) {

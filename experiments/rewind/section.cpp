@@ -6,7 +6,6 @@
 #include <cmath>
 
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 #include "experiments/rewind/claims.h"
 #include "kernels/base/check.h"
 
@@ -83,6 +82,47 @@ bool is_stem_or_first_block(std::string_view module) {
   const std::string_view stage = module.substr(kLayer.size(), module.size() - kLayer.size() - 2);
   return !stage.empty() && stage.find_first_not_of("0123456789") == std::string_view::npos;
 }
+
+}  // namespace
+
+std::optional<double> critical_drop(ModuleScores scores) {
+  const std::optional<double> intact = value_of(scores, "none");
+  if (!intact) return std::nullopt;
+  std::vector<double> drops;
+  for (const ModuleValue& score : scores) {
+    if (is_stem_or_first_block(score.module)) drops.push_back(*intact - score.value);
+  }
+  if (drops.empty()) return std::nullopt;
+  return mean(drops);
+}
+
+Judgement judge_rewinding(Metric metric, ModuleScores finetune, ModuleScores randinit) {
+  const std::optional<double> finetune_drop = critical_drop(finetune);
+  const std::optional<double> randinit_drop = critical_drop(randinit);
+  if (!finetune_drop || !randinit_drop) return judged_not_run();
+  return decide(
+      *randinit_drop - *finetune_drop > kRewindMargin,
+      fmt::format("mean change {} in RI-T, {} in P-T", format_difference(metric, -*randinit_drop),
+                  format_difference(metric, -*finetune_drop)));
+}
+
+Judgement judge_classifier(Metric metric, ModuleScores finetune) {
+  const std::optional<double> intact = value_of(finetune, "none");
+  const std::optional<double> classifier = value_of(finetune, "fc");
+  if (!intact || !classifier) return judged_not_run();
+  const ModuleValue* worst = nullptr;
+  for (const ModuleValue& score : finetune) {
+    if (score.module == "none" || score.module == "fc") continue;
+    if (worst == nullptr || score.value < worst->value) worst = &score;
+  }
+  if (worst == nullptr) return judged_not_run();
+  return decide(*classifier < worst->value,
+                fmt::format("fc {}; the worst other module, {}, {}",
+                            format_difference(metric, *classifier - *intact), worst->module,
+                            format_difference(metric, worst->value - *intact)));
+}
+
+namespace {
 
 void add_claims(const Results& results, const Measured<Rewinding>& all, Section& section) {
   const auto scores = [&](const Target& target, const char* kind) {
@@ -211,43 +251,6 @@ void add_paper_rewinding(const Results& results, Section& section) {
 }
 
 }  // namespace
-
-std::optional<double> critical_drop(ModuleScores scores) {
-  const std::optional<double> intact = value_of(scores, "none");
-  if (!intact) return std::nullopt;
-  std::vector<double> drops;
-  for (const ModuleValue& score : scores) {
-    if (is_stem_or_first_block(score.module)) drops.push_back(*intact - score.value);
-  }
-  if (drops.empty()) return std::nullopt;
-  return mean(drops);
-}
-
-Judgement judge_rewinding(Metric metric, ModuleScores finetune, ModuleScores randinit) {
-  const std::optional<double> finetune_drop = critical_drop(finetune);
-  const std::optional<double> randinit_drop = critical_drop(randinit);
-  if (!finetune_drop || !randinit_drop) return judged_not_run();
-  return decide(
-      *randinit_drop - *finetune_drop > kRewindMargin,
-      fmt::format("mean change {} in RI-T, {} in P-T", format_difference(metric, -*randinit_drop),
-                  format_difference(metric, -*finetune_drop)));
-}
-
-Judgement judge_classifier(Metric metric, ModuleScores finetune) {
-  const std::optional<double> intact = value_of(finetune, "none");
-  const std::optional<double> classifier = value_of(finetune, "fc");
-  if (!intact || !classifier) return judged_not_run();
-  const ModuleValue* worst = nullptr;
-  for (const ModuleValue& score : finetune) {
-    if (score.module == "none" || score.module == "fc") continue;
-    if (worst == nullptr || score.value < worst->value) worst = &score;
-  }
-  if (worst == nullptr) return judged_not_run();
-  return decide(*classifier < worst->value,
-                fmt::format("fc {}; the worst other module, {}, {}",
-                            format_difference(metric, *classifier - *intact), worst->module,
-                            format_difference(metric, worst->value - *intact)));
-}
 
 void write_rewind(Results& results, Section& section) {
   section.lead("Question", "Which modules carry what training on the target has changed?");

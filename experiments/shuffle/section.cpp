@@ -5,7 +5,6 @@
 
 #include "experiments/program/session.h"
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 #include "experiments/shuffle/claims.h"
 
 namespace basin::report {

@@ -5,7 +5,6 @@
 #include <functional>
 
 #include "experiments/report/measures.h"
-#include "experiments/report/sections.h"
 
 namespace basin::report {
 namespace {

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::size_t count(const std::string& text, const std::string& part) {
+std::size_t occurrences(const std::string& text, const std::string& part) {
   std::size_t found = 0;
   for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
     ++found;
@@ -98,10 +98,10 @@ TEST_CASE("a complete folder") {
   CHECK(!contains(html, "src=\"http"));
   // The made-up numbers bear out every claim. Each verdict stands in the overview and in its
   // claim's box.
-  CHECK(count(html, kYes) == 2 * kFindings);
-  CHECK(count(html, kNo) == 0);
-  CHECK(count(html, kFew) == 0);
-  CHECK(count(html, kNotRun) == 0);
+  CHECK(occurrences(html, kYes) == 2 * kFindings);
+  CHECK(occurrences(html, kNo) == 0);
+  CHECK(occurrences(html, kFew) == 0);
+  CHECK(occurrences(html, kNotRun) == 0);
   CHECK(contains(html, "data:image/png;base64,iVBORw0KGgo"));
   CHECK(contains(html, "show direction only"));
   CHECK(contains(html, "815.08"));  // Table 2
@@ -122,16 +122,17 @@ TEST_CASE("a complete folder") {
     CAPTURE(target);
     CHECK(fs::exists(folder.path / target));
   }
-  CHECK(count(read_text(folder.path / "figures/learning-photo-test.csv"), "\n") == 1 + 2 * 31);
+  CHECK(occurrences(read_text(folder.path / "figures/learning-photo-test.csv"), "\n") ==
+        1 + 2 * 31);
 }
 
 TEST_CASE("an empty folder and one without a plan are reported as not run") {
   const TemporaryFolder folder;
   const std::string html = report_of(folder.path);
   CHECK(contains(html, "plan.json is missing"));
-  CHECK(count(html, kYes) == 0);
-  CHECK(count(html, kNo) == 0);
-  CHECK(count(html, "not run</span>") > 8);
+  CHECK(occurrences(html, kYes) == 0);
+  CHECK(occurrences(html, kNo) == 0);
+  CHECK(occurrences(html, "not run</span>") > 8);
   CHECK(charts(html).empty());
   CHECK_THROWS_AS(write_report(folder.path / "absent"), Error);
 }
@@ -144,8 +145,8 @@ TEST_CASE("a plan of which nothing has run") {
   fs::remove_all(folder.path / "sheets");
   const std::string html = report_of(folder.path);
   CHECK(!contains(html, "Damaged files"));
-  CHECK(count(html, kYes) == 0);
-  CHECK(count(html, kNo) == 0);
+  CHECK(occurrences(html, kYes) == 0);
+  CHECK(occurrences(html, kNo) == 0);
   CHECK(contains(html, "Rewinding. <span class=\"badge open\">not run"));
   CHECK(contains(html, "Training on quickdraw."));
 }
@@ -158,7 +159,7 @@ TEST_CASE("a run without its DONE marker does not count") {
   CHECK(contains(html, "n\u00a0=\u00a01 of 2"));
   // Final performance and speed on photo, the comparison of gains, and what is left of one seed:
   // three verdicts on shuffled photos and two on checkpoints.
-  CHECK(count(html, kFew) == 2 * (2 + 1 + 3 + 2));
+  CHECK(occurrences(html, kFew) == 2 * (2 + 1 + 3 + 2));
 }
 
 TEST_CASE("a claim the numbers contradict is not reproduced") {
@@ -175,15 +176,15 @@ TEST_CASE("a claim the numbers contradict is not reproduced") {
   const std::string html = report_of(folder.path);
   // Transfer and speed on photo, and its gain above that on quickdraw. The main runs are also the
   // unshuffled ones and those from the last checkpoint.
-  CHECK(count(html, kNo) >= 2 * 3);
+  CHECK(occurrences(html, kNo) >= 2 * 3);
   for (const char* claim : {"transfer raises final test performance", "P-T learns faster",
                             "The gain is larger on targets nearer"}) {
     CAPTURE(claim);
     const std::string box = claim_box(html, claim);
-    CHECK(count(box, kNo) == 1);
+    CHECK(occurrences(box, kNo) == 1);
   }
   const std::string rewinding = claim_box(html, "Rewinding the stem");
-  CHECK(count(rewinding, kYes) == 3);
+  CHECK(occurrences(rewinding, kYes) == 3);
 }
 
 TEST_CASE("damaged files are named and the rest is reported") {
@@ -242,7 +243,7 @@ TEST_CASE("damaged files are named and the rest is reported") {
   }
   CHECK(!contains(html, "<b>&"));
   // mosaic is whole: its verdicts stand, as far as they need no other target.
-  CHECK(count(html, kYes) >= 2 * 21);
+  CHECK(occurrences(html, kYes) >= 2 * 21);
   CHECK(contains(html, "mosaic: distance of each module"));
 }
 
@@ -253,9 +254,9 @@ TEST_CASE("an analysis that was cut off counts as not run") {
   fs::remove(folder.path / "analyses/interpolate-quickdraw-randinit-randinit/DONE");
   const std::string html = report_of(folder.path);
   CHECK(!contains(html, "Damaged files"));
-  CHECK(count(claim_box(html, "In P-T the classifier"), kNotRun) == 1);
-  CHECK(count(claim_box(html, "A barrier between two RI-T"), kNotRun) == 1);
-  CHECK(count(claim_box(html, "No barrier between two P-T"), kYes) == 3);
+  CHECK(occurrences(claim_box(html, "In P-T the classifier"), kNotRun) == 1);
+  CHECK(occurrences(claim_box(html, "A barrier between two RI-T"), kNotRun) == 1);
+  CHECK(occurrences(claim_box(html, "No barrier between two P-T"), kYes) == 3);
 }
 
 TEST_CASE("the number of images an analysis looked at sets its band") {
@@ -263,11 +264,11 @@ TEST_CASE("the number of images an analysis looked at sets its band") {
   write_synthetic_results(folder.path, 2);
   const fs::path line = folder.path / "analyses/interpolate-photo-finetune-finetune";
   const std::string statement = "No barrier between two P-T";
-  CHECK(count(claim_box(report_of(folder.path), statement), kYes) == 3);
+  CHECK(occurrences(claim_box(report_of(folder.path), statement), kYes) == 3);
   write_text(line / "result.json", "{\"images\": 100}");  // a band of more than 5 points
   const std::string box = claim_box(report_of(folder.path), statement);
-  CHECK(count(box, kFew) == 1);
-  CHECK(count(box, kYes) == 2);
+  CHECK(occurrences(box, kFew) == 1);
+  CHECK(occurrences(box, kYes) == 2);
 }
 
 TEST_CASE("a best checkpoint that is the last one shows no barrier and no lack of one") {
@@ -282,7 +283,7 @@ TEST_CASE("a best checkpoint that is the last one shows no barrier and no lack o
   const std::string html = report_of(folder.path);
   for (const char* statement : {"No barrier between the best", "A barrier even between the best"}) {
     CAPTURE(statement);
-    CHECK(count(claim_box(html, statement), kFew) == 1);
+    CHECK(occurrences(claim_box(html, statement), kFew) == 1);
   }
 }
 
@@ -308,15 +309,15 @@ TEST_CASE("a folder of a plan that lists only its main runs") {
   }
   const std::string html = report_of(folder.path);
   CHECK(!contains(html, "Damaged files"));
-  CHECK(count(claim_box(html, "In P-T the classifier"), kYes) == 3);
-  CHECK(count(claim_box(html, "P-T beats RI-T"), kYes) == 3);
+  CHECK(occurrences(claim_box(html, "In P-T the classifier"), kYes) == 3);
+  CHECK(occurrences(claim_box(html, "P-T beats RI-T"), kYes) == 3);
   for (const char* statement :
        {"Performance falls as the blocks", "Two P-T share more of their mistakes than two RI-T",
         "The features of two P-T", "Two P-T span", "The modules of RI-T", "A checkpoint before"}) {
     CAPTURE(statement);
     const std::string box = claim_box(html, statement);
-    CHECK(count(box, kNotRun) >= 2);
-    CHECK(count(box, kYes) + count(box, kNo) + count(box, kFew) == 0);
+    CHECK(occurrences(box, kNotRun) >= 2);
+    CHECK(occurrences(box, kYes) + occurrences(box, kNo) + occurrences(box, kFew) == 0);
   }
 }
 
@@ -331,7 +332,7 @@ TEST_CASE("a damaged plan still gives a report") {
     write_text(folder.path / "plan.json", plan);
     const std::string html = report_of(folder.path);
     CHECK(contains(html, "<li>plan.json"));
-    CHECK(count(html, kYes) == 0);
+    CHECK(occurrences(html, kYes) == 0);
   }
 }
 
