@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kFewestBlocks = 3, kFewestSeeds = 2;
 constexpr double kDropSlopeMargin = 0.01;  // of the relative drop, per step
-constexpr double kFlat = 0.25;        // of the speed
+constexpr double kFlat = 0.25;             // of the speed
 
 constexpr PaperShuffle kRealShuffle[] = {
     {"*", 16, 9.3, 7.8, 81.7, 47.3},    {"1", 9, 13.7, 12.5, 82.8, 46.5},
