@@ -1,9 +1,9 @@
 // Bytes and FLOPs of the levels, call by call.
 #include "experiments/bench/roofline.h"
 
-#include <functional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace basin {
 namespace {
@@ -12,27 +12,8 @@ using Geometry = CallDescription::Geometry;
 
 struct Kernel {
   double flops = 0, bytes = 0;
-  bool part = false;  // of a kernel further up, both bound by memory
+  bool part = false;  // of an earlier kernel; both are bound by memory
 };
-
-// The batch norm that a convolution has in its weights and its epilogue, taken out of it.
-TimedCall take_batch_norm(CallDescription& conv) {
-  const auto& s = conv.sizes;
-  const int64_t height = (s[1] + 2 * s[8] - s[5]) / s[7] + 1;
-  const int64_t width = (s[2] + 2 * s[8] - s[6]) / s[7] + 1;
-  TimedCall norm;
-  norm.call.name = "batch_norm_forward";
-  norm.call.geometry = Geometry::kRows;
-  norm.call.sizes = {s[0] * height * width, s[4]};
-  norm.call.element_bytes = conv.element_bytes;
-  norm.call.relu = std::exchange(conv.relu, false);
-  norm.call.residual = std::exchange(conv.residual, false);
-  conv.biases = 0;
-  if (norm.call.residual) {
-    conv.bytes -= static_cast<double>(s[0] * height * width * s[4] * conv.element_bytes);
-  }
-  return norm;
-}
 
 // Outputs of a pooling of images.
 double pooled(const CallDescription& call) {
@@ -40,45 +21,13 @@ double pooled(const CallDescription& call) {
   return static_cast<double>(s[0] * ((s[1] - 1) / 2 + 1) * ((s[2] - 1) / 2 + 1) * s[3]);
 }
 
-// The stem's batch norm with ReLU, and its max pooling, of the call that does both.
-CallDescription stem_norm(CallDescription call, bool forward) {
-  call.name = forward ? "batch_norm_forward" : "batch_norm_backward";
-  call.relu = true;
-  return call;
-}
-CallDescription stem_pooling(CallDescription call, bool forward) {
-  const auto& s = call.sizes;
-  const double outputs = pooled(call), tensor = static_cast<double>(s[0] * s[1] * s[2] * s[3]);
-  call.name = forward ? "max_pool_forward" : "max_pool_backward";
-  // Forward moves what both calls in one move, with an index or without.
-  if (!forward) call.bytes = tensor * call.element_bytes + outputs * (call.element_bytes + 1);
-  call.flops = (forward ? 9 : 1) * outputs;
-  call.accumulate = false;
-  return call;
-}
-
-// The calls as the levels know them: batch norm and pooling are calls of their own.
-std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
-  std::vector<TimedCall> result;
-  for (TimedCall timed : calls) {
-    const std::string_view name = timed.call.name;
-    if (timed.call.geometry == Geometry::kConvolution && timed.call.biases > 0) {
-      const TimedCall norm = take_batch_norm(timed.call);
-      result.push_back(timed);
-      result.push_back(norm);
-      continue;
-    }
-    const CallDescription call = timed.call;
-    if (name == "batch_norm_max_pool_forward") {
-      timed.call = stem_norm(call, true);
-      result.push_back(timed);
-      timed.call = stem_pooling(call, true);
-    } else if (name == "batch_norm_max_pool_backward") {
-      timed.call = stem_pooling(call, false);
-      result.push_back(timed);
-      timed.call = stem_norm(call, false);
-    }
-    result.push_back(timed);
+// The calls as the levels know them: what one fuses counts separately.
+std::vector<CallDescription> unfused(const std::vector<TimedCall>& calls) {
+  std::vector<CallDescription> result;
+  for (const TimedCall& timed : calls) {
+    const auto& parts = timed.call.unfused;
+    if (parts.empty()) result.push_back(timed.call);
+    result.insert(result.end(), parts.begin(), parts.end());
   }
   return result;
 }
@@ -86,13 +35,11 @@ std::vector<TimedCall> one_by_one(const std::vector<TimedCall>& calls) {
 // The calls of a step, with what the levels ask about them.
 class Calls {
  public:
-  explicit Calls(std::vector<TimedCall> calls) : calls_(std::move(calls)) {}
+  explicit Calls(std::vector<CallDescription> calls) : calls_(std::move(calls)) {}
 
   size_t size() const { return calls_.size(); }
-  const CallDescription& operator[](size_t i) const { return calls_[i].call; }
-  bool is(size_t i, std::string_view name) const {
-    return i < size() && calls_[i].call.name == name;
-  }
+  const CallDescription& operator[](size_t i) const { return calls_[i]; }
+  bool is(size_t i, std::string_view name) const { return i < size() && calls_[i].name == name; }
   bool has(std::string_view name) const {
     for (size_t i = 0; i < size(); ++i) {
       if (is(i, name)) return true;
@@ -101,10 +48,10 @@ class Calls {
   }
 
   // Bytes of call i's tensor of activations: T elements, and T alone.
-  double tensor(size_t i) const { return elements(i) * calls_[i].call.element_bytes; }
+  double tensor(size_t i) const { return elements(i) * calls_[i].element_bytes; }
   double elements(size_t i) const {
-    const auto& s = calls_[i].call.sizes;
-    switch (calls_[i].call.geometry) {
+    const auto& s = calls_[i].sizes;
+    switch (calls_[i].geometry) {
       case Geometry::kFlat:
         return static_cast<double>(s[0]);
       case Geometry::kRows:
@@ -118,42 +65,42 @@ class Calls {
   // Of a convolution, in bytes: x, y.
   double input(size_t i) const { return tensor(i); }
   double output(size_t i) const {
-    const auto& s = calls_[i].call.sizes;
+    const auto& s = calls_[i].sizes;
     auto side = [&](int64_t in, int64_t kernel) { return (in + 2 * s[8] - kernel) / s[7] + 1; };
     return static_cast<double>(s[0] * side(s[1], s[5]) * side(s[2], s[6]) * s[4] *
-                               calls_[i].call.element_bytes);
+                               calls_[i].element_bytes);
   }
-  double pooled(size_t i) const { return basin::pooled(calls_[i].call); }
+  double pooled(size_t i) const { return basin::pooled(calls_[i]); }
   // The batch norm of a projection: neither ReLU nor residual; its output is the residual of the
   // block's last one.
-  bool projection(size_t i) const { return !calls_[i].call.relu && !calls_[i].call.residual; }
+  bool projection(size_t i) const { return !calls_[i].relu && !calls_[i].residual; }
   // Both gradients of one convolution, one after the other.
   bool gradient_pair(size_t i) const {
     return is(i, "conv2d_backward_weights") && is(i + 1, "conv2d_backward_data") &&
-           calls_[i].call.sizes == calls_[i + 1].call.sizes;
+           calls_[i].sizes == calls_[i + 1].sizes;
   }
 
  private:
-  std::vector<TimedCall> calls_;
+  std::vector<CallDescription> calls_;
 };
 
-// What a level makes of call i: it appends kernels, or adds to the last one. False: it has no
-// opinion, and the call stays as it is.
-using Rule = std::function<bool(const Calls& calls, size_t i, std::vector<Kernel>& kernels)>;
+// What a level makes of call i: it appends kernels, or adds to the last one. False: no rule for
+// this call, which stays as it is.
+using Rule = bool (*)(const Calls& calls, size_t i, std::vector<Kernel>& kernels);
 
 void append(std::vector<Kernel>& kernels, double bytes, double flops = 0) {
   kernels.push_back({flops, bytes, false});
 }
 
-// Into the kernel before.
+// Adds to the previous kernel.
 void merge(std::vector<Kernel>& kernels, double bytes, double flops = 0) {
   if (kernels.empty()) kernels.emplace_back();
   kernels.back().flops += flops;
   kernels.back().bytes += bytes;
 }
 
-// Calls that vanish at every level but the first: part of batch norm, of the product's epilogue,
-// and of the loss.
+// Calls that vanish at every level but the first: parts of batch norm, of a product's epilogue and
+// of the loss.
 bool vanishes(const Calls& calls, size_t i) {
   return calls.is(i, "batch_norm_statistics") || calls.is(i, "batch_norm_inverse_std") ||
          calls.is(i, "add_bias") || calls.is(i, "scale") || calls.is(i, "fold_batch_norm");
@@ -358,21 +305,23 @@ bool folded(const Calls& calls, size_t i, std::vector<Kernel>& kernels) {
   return true;
 }
 
-RooflineLevel level(const std::string& name, const std::string& meaning, const Calls& calls,
+void add_kernel(RooflineLevel& level, const Kernel& kernel, const DevicePeaks& peaks) {
+  if (!kernel.part) ++level.kernels;
+  level.flops += kernel.flops;
+  level.bytes += kernel.bytes;
+  level.floor_seconds += floor_seconds(kernel.flops, kernel.bytes, peaks);
+}
+
+RooflineLevel level(const char* name, const char* meaning, const Calls& calls,
                     const DevicePeaks& peaks, const Rule& rule) {
   std::vector<Kernel> kernels;
   for (size_t i = 0; i < calls.size(); ++i) {
-    if (!rule || !rule(calls, i, kernels)) append(kernels, calls[i].bytes, calls[i].flops);
+    if (!rule(calls, i, kernels)) append(kernels, calls[i].bytes, calls[i].flops);
   }
   RooflineLevel level;
   level.name = name;
   level.meaning = meaning;
-  for (const Kernel& kernel : kernels) {
-    if (!kernel.part) ++level.kernels;
-    level.flops += kernel.flops;
-    level.bytes += kernel.bytes;
-    level.floor_seconds += floor_seconds(kernel.flops, kernel.bytes, peaks);
-  }
+  for (const Kernel& kernel : kernels) add_kernel(level, kernel, peaks);
   return level;
 }
 
@@ -380,12 +329,15 @@ RooflineLevel level(const std::string& name, const std::string& meaning, const C
 
 std::vector<RooflineLevel> roofline_levels(const std::vector<TimedCall>& timed,
                                            const DevicePeaks& peaks) {
-  const Calls calls(one_by_one(timed));
   std::vector<RooflineLevel> levels;
+  RooflineLevel& as_run = levels.emplace_back();
+  as_run.name = "as run";
+  as_run.meaning = "the calls above";
+  for (const TimedCall& call : timed) add_kernel(as_run, {call.call.flops, call.call.bytes}, peaks);
+  const Calls calls(unfused(timed));
   auto add = [&](const char* name, const char* meaning, const Rule& rule) {
     levels.push_back(level(name, meaning, calls, peaks, rule));
   };
-  levels.push_back(level("as run", "the calls above", Calls(timed), peaks, nullptr));
   if (!calls.has("conv2d_forward")) return levels;
   if (!calls.has("conv2d_backward_weights")) {
     add("eager", "every op a kernel", eager);

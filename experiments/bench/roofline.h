@@ -28,9 +28,8 @@ struct RooflineLevel {
 //               convolutions; SGD in one pass, with a bf16 copy of the weights when they are bf16
 //   persistent  T stays on the chip between the passes: 2 (3) and 3 (4); the two batch norms of a
 //               block with a projection in one kernel; the stem's together with its pooling
-//   recompute   only outputs of convolutions and blocks are stored; batch norm in the
-//               convolutions before and
-//               behind; both gradients of a convolution in one kernel
+//   recompute   only outputs of convolutions and blocks are stored; batch norm in the convolutions
+//               before and after it; both gradients of a convolution in one kernel
 // Training of Fixup networks:
 //   eager       each scalar, ReLU and addition a kernel, each scalar's gradient a reduction
 //   fused       one kernel between convolutions, forward and backward

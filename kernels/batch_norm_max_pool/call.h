@@ -2,7 +2,10 @@
 // the large tensor between them is never written. Statistics come from BatchNormStatistics.
 #pragma once
 
+#include <vector>
+
 #include "kernels/batch_norm/call.h"
+#include "kernels/device/description.h"
 #include "kernels/pool/call.h"
 
 namespace basin {
@@ -24,6 +27,15 @@ struct BatchNormMaxPoolForward {
   double bytes() const {
     return count(sizeof(T), batch, height, width, channels) +
            count(sizeof(T) + (index ? 1 : 0), batch, out_height(), out_width(), channels);
+  }
+  // For the roofline: the calls it fuses, without their pointers.
+  std::vector<CallDescription> unfused() const {
+    BatchNormForward<T> norm{};
+    norm.relu = true, norm.rows = batch * height * width, norm.channels = channels;
+    MaxPoolForward<T> pool{};
+    pool.index = index;
+    pool.batch = batch, pool.height = height, pool.width = width, pool.channels = channels;
+    return {describe_call(norm), describe_call(pool)};
   }
 };
 
@@ -56,6 +68,14 @@ struct BatchNormMaxPoolBackward {
   double bytes() const {  // x, dy and the index twice
     return count(2 + dx.passes(), sizeof(T), batch, height, width, channels) +
            count(2, sizeof(T) + 1, batch, out_height(), out_width(), channels);
+  }
+  std::vector<CallDescription> unfused() const {
+    BatchNormBackward<T> norm = normalisation();
+    norm.relu = true;
+    MaxPoolBackward<T> pool{};
+    pool.dx.to = dx.to;
+    pool.batch = batch, pool.height = height, pool.width = width, pool.channels = channels;
+    return {describe_call(pool), describe_call(norm)};
   }
 };
 

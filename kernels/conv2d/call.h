@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "kernels/base/types.h"
+#include "kernels/batch_norm/call.h"
+#include "kernels/device/description.h"
 
 namespace basin {
 
@@ -46,6 +49,17 @@ struct Conv2dForward {
   double flops() const { return shape.flops(); }
   double bytes() const {
     return count(sizeof(T), shape.x_size() + shape.w_size() + (residual ? 2 : 1) * shape.y_size());
+  }
+  // For the roofline: an epilogue is a batch norm that was folded into the weights and the bias.
+  std::vector<CallDescription> unfused() const {
+    if (!bias) return {};
+    Conv2dForward convolution{};
+    convolution.shape = shape;
+    BatchNormForward<T> norm{};
+    norm.residual = residual, norm.relu = relu;
+    norm.rows = shape.batch * shape.out_height() * shape.out_width();
+    norm.channels = shape.out_channels;
+    return {describe_call(convolution), describe_call(norm)};
   }
 };
 

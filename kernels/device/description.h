@@ -1,10 +1,11 @@
-// What a call is, for tables and traces: its geometry, and what decides how many bytes it moves.
-// Read off the members that calls have in common, so a new call needs nothing for it.
+// What a call is, for tables and traces: its geometry, and what decides how many bytes it moves. It
+// is taken from the members that calls have in common, so a new call has to do nothing for it.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "kernels/base/types.h"
 
@@ -32,6 +33,8 @@ struct CallDescription {
   // convolution: whether an epilogue follows.
   bool scale = false;
   int biases = 0;
+  // The separate calls that would do the same, where the call fuses several: its unfused().
+  std::vector<CallDescription> unfused;
 };
 
 // "16x56x56x64 3x3/2 -> 128 +accumulate": images NHWC, kernel, stride, out channels; matrices
@@ -111,6 +114,7 @@ CallDescription describe_call(const Call& call) {
     d.scale = internal::wanted(call.dscale);
     d.biases = internal::wanted(call.dbias) + internal::wanted(call.dshift);
   }
+  if constexpr (requires { call.unfused(); }) d.unfused = call.unfused();
   return d;
 }
 
