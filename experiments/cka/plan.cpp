@@ -13,19 +13,14 @@ void plan_cka(PaperPlan& plan) {
                      plan.run_folder(kPretraining),
                      {finetune, kPretraining}});
     for (const NetworkPair& pair : pairs) {
-      plan.add_analysis(
-          {.target = target,
-           .detail = pair.name,
-           .needs = pair.needs,
-           .images = 2 * test_images(target),
-           .run = [&target, pair](const std::filesystem::path& folder, Session& session) {
-             CkaOptions options;
-             options.a = pair.first;
-             options.b = pair.second;
-             options.data = target.data;
-             options.out = folder;
-             run_cka(options, session);
-           }});
+      CkaOptions options;
+      options.a = pair.first;
+      options.b = pair.second;
+      plan.add_analysis({.target = target,
+                         .detail = pair.name,
+                         .needs = pair.needs,
+                         .images = 2 * test_images(target)},
+                        options, run_cka);
     }
   }
 }

@@ -18,26 +18,20 @@ void plan_criticality(PaperPlan& plan) {
                                            std::max<int64_t>(5, preset.criticality_draws));
     for (const Start start : kStarts) {
       const std::string run = plan.run_name(target, plan.main_run(target, start));
+      CriticalityOptions options;
+      options.run = plan.run_folder(run);
+      options.images = target.criticality_images;
+      options.distances = preset.criticality_distances;
+      options.noise_levels = preset.criticality_noise_levels;
+      options.draws = preset.criticality_draws;
+      // Training too long hurts on the multi-label target: there the end is the best checkpoint.
+      options.end_point = target.multi_label ? "best" : "final";
       plan.add_analysis({.target = target,
                          .detail = name_of(start),
                          .needs = {run},
                          .images = cells * static_cast<double>(images),
-                         .at_most = true,
-                         .run = [&plan, &preset, &target, run](const std::filesystem::path& folder,
-                                                               Session& session) {
-                           CriticalityOptions options;
-                           options.run = plan.run_folder(run);
-                           options.data = target.data;
-                           options.images = target.criticality_images;
-                           options.distances = preset.criticality_distances;
-                           options.noise_levels = preset.criticality_noise_levels;
-                           options.draws = preset.criticality_draws;
-                           // Training too long hurts on the multi-label target: there the end is
-                           // the best checkpoint.
-                           options.end_point = target.multi_label ? "best" : "final";
-                           options.out = folder;
-                           run_criticality(options, session);
-                         }});
+                         .at_most = true},
+                        options, run_criticality);
     }
   }
 }

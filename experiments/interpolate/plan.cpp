@@ -7,24 +7,18 @@ namespace {
 
 void add_interpolation(PaperPlan& plan, const TargetDomain& target, const NetworkPair& pair,
                        bool across = false) {
-  const int64_t points = plan.preset().interpolation_points;
-  plan.add_analysis(
-      {.target = target,
-       .detail = pair.name,
-       .needs = pair.needs,
-       .images = static_cast<double>(points) * test_images(target),
-       .after_all_targets = across,
-       .run = [&target, pair, points](const std::filesystem::path& folder, Session& session) {
-         InterpolateOptions options;
-         options.from = pair.first;
-         options.to = pair.second;
-         options.data = target.data;
-         options.points = points;
-         options.kind = pair.name;
-         options.target = target.name;
-         options.out = folder;
-         run_interpolate(options, session);
-       }});
+  InterpolateOptions options;
+  options.from = pair.first;
+  options.to = pair.second;
+  options.points = plan.preset().interpolation_points;
+  options.kind = pair.name;
+  options.target = target.name;
+  plan.add_analysis({.target = target,
+                     .detail = pair.name,
+                     .needs = pair.needs,
+                     .images = static_cast<double>(options.points) * test_images(target),
+                     .after_all_targets = across},
+                    options, run_interpolate);
 }
 
 // Best checkpoints with each other, and with the last.

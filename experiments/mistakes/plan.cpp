@@ -7,19 +7,14 @@ namespace basin {
 void plan_mistakes(PaperPlan& plan) {
   for (const TargetDomain& target : plan.preset().targets) {
     for (const NetworkPair& pair : plan.main_pairs(target)) {
-      plan.add_analysis(
-          {.target = target,
-           .detail = pair.name,
-           .needs = pair.needs,
-           .images = 2 * test_images(target),
-           .run = [&target, pair](const std::filesystem::path& folder, Session& session) {
-             MistakesOptions options;
-             options.a = pair.first;
-             options.b = pair.second;
-             options.data = target.data;
-             options.out = folder;
-             run_mistakes(options, session);
-           }});
+      MistakesOptions options;
+      options.a = pair.first;
+      options.b = pair.second;
+      plan.add_analysis({.target = target,
+                         .detail = pair.name,
+                         .needs = pair.needs,
+                         .images = 2 * test_images(target)},
+                        options, run_mistakes);
     }
   }
 }

@@ -119,18 +119,22 @@ std::string PaperPlan::add_run(const TargetDomain& target, const TargetRun& run)
   return name;
 }
 
-void PaperPlan::add_analysis(Analysis analysis) {
+std::filesystem::path PaperPlan::analysis_folder(const Analysis& analysis) const {
   std::string name = fmt::format("{}-{}", experiment_->name, analysis.target.name);
   if (!analysis.detail.empty()) name += "-" + analysis.detail;
-  const std::filesystem::path folder = options_.out / "analyses" / name;
-  Task task{.name = name,
-            .needs = std::move(analysis.needs),
+  return options_.out / "analyses" / name;
+}
+
+void PaperPlan::add_analysis_task(const Analysis& analysis, std::function<void(Session&)> run) {
+  const std::filesystem::path folder = analysis_folder(analysis);
+  Task task{.name = folder.filename().string(),
+            .needs = analysis.needs,
             .folder = folder,
             .cost = {.evaluate_images = analysis.images,
                      .image_side = analysis.target.size.image_side,
                      .classes = analysis.target.size.classes,
                      .at_most = analysis.at_most},
-            .run = [run = std::move(analysis.run), folder](Session& s) { run(folder, s); }};
+            .run = std::move(run)};
   add_item({.task = std::move(task), .target = &analysis.target, .detail = analysis.detail},
            analysis.after_all_targets);
 }

@@ -23,10 +23,10 @@ inline constexpr const char* kPretraining = "pretrain";
 
 struct PaperOptions {
   std::string preset = "demo";
-  PresetData data;
+  PresetData data = {};
   std::filesystem::path out = "runs/paper";
-  std::vector<std::string> only;  // experiments; empty: all
-  Shard shard;
+  std::vector<std::string> only = {};  // experiments; empty: all
+  Shard shard = {};
 };
 
 // A training run on a target.
@@ -51,15 +51,14 @@ struct NetworkPair {
   std::vector<std::string> needs;  // the runs that make them
 };
 
-// An analysis of networks on a target.
+// An analysis of networks on a target, in analyses/<experiment>-<target>-<detail>.
 struct Analysis {
   const TargetDomain& target;
-  std::string detail = {};  // tells it from the experiment's others on this target; may be empty
+  std::string detail = {};  // may be empty
   std::vector<std::string> needs;
   double images = 0;  // evaluated
   bool at_most = false;
   bool after_all_targets = false;
-  std::function<void(const std::filesystem::path& folder, Session& session)> run;
 };
 
 class PaperPlan {
@@ -76,8 +75,14 @@ class PaperPlan {
 
   // Adds the run unless the plan has it, and returns its name.
   std::string add_run(const TargetDomain& target, const TargetRun& run);
-  // Its folder is analyses/<experiment>-<target>-<detail>.
-  void add_analysis(Analysis analysis);
+  // Adds run(options, session). The options' data are the target's, and their folder is the
+  // analysis's.
+  template <class Options, class Run>
+  void add_analysis(const Analysis& analysis, Options options, Run run) {
+    options.out = analysis_folder(analysis);
+    if constexpr (requires { options.data; }) options.data = analysis.target.data;
+    add_analysis_task(analysis, [run, options](Session& session) { run(options, session); });
+  }
 
   // The run at the main learning rate.
   TargetRun main_run(const TargetDomain& target, Start start, int64_t seed = 1) const;
@@ -115,6 +120,8 @@ class PaperPlan {
  private:
   void add_pretraining();
   Task training(const std::string& name, struct TrainOptions train, const DataSize& size) const;
+  std::filesystem::path analysis_folder(const Analysis& analysis) const;
+  void add_analysis_task(const Analysis& analysis, std::function<void(Session&)> run);
   void add_item(Item item, bool after_all_targets);
 
   const PaperOptions options_;

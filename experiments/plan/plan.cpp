@@ -38,11 +38,6 @@ Shard Shard::parse(const std::string& text) {
 }
 
 void Plan::add(Task task) {
-  for (Task& known : tasks_) {
-    if (known.name != task.name) continue;
-    known.experiments.insert(task.experiments.begin(), task.experiments.end());
-    return;
-  }
   for (const std::string& need : task.needs) {
     const bool known = std::any_of(tasks_.begin(), tasks_.end(),
                                    [&](const Task& other) { return other.name == need; });

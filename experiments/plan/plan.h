@@ -43,7 +43,6 @@ struct PlanOutcome {
 
 class Plan {
  public:
-  // A task of a known name only adds its experiments to the one that is there.
   void add(Task task);
   const std::vector<Task>& tasks() const { return tasks_; }
 

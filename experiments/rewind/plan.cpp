@@ -11,21 +11,16 @@ void plan_rewind(PaperPlan& plan) {
   for (const TargetDomain& target : preset.targets) {
     for (const Start start : kStarts) {
       const std::string run = plan.run_name(target, plan.main_run(target, start));
+      RewindOptions options;
+      options.run = plan.run_folder(run);
+      options.to_epochs = preset.rewind_epochs;
+      options.random_draws = preset.random_draws;
       plan.add_analysis({.target = target,
                          .detail = name_of(start),
                          .needs = {run},
                          .images = (1 + static_cast<double>(plan.module_count()) * settings) *
-                                   test_images(target),
-                         .run = [&plan, &preset, &target, run](const std::filesystem::path& folder,
-                                                               Session& session) {
-                           RewindOptions options;
-                           options.run = plan.run_folder(run);
-                           options.data = target.data;
-                           options.to_epochs = preset.rewind_epochs;
-                           options.random_draws = preset.random_draws;
-                           options.out = folder;
-                           run_rewind(options, session);
-                         }});
+                                   test_images(target)},
+                        options, run_rewind);
     }
   }
 }

@@ -9,20 +9,13 @@ void plan_spectrum(PaperPlan& plan) {
   for (const TargetDomain& target : plan.preset().targets) {
     const std::string finetune = plan.run_name(target, plan.main_run(target, Start::kFinetune));
     const std::string randinit = plan.run_name(target, plan.main_run(target, Start::kRandinit));
-    plan.add_analysis(
-        {.target = target,
-         .needs = {kPretraining, finetune, randinit},
-         .images = 1,
-         .run = [&plan, finetune, randinit](const std::filesystem::path& folder, Session& session) {
-           SpectrumOptions options;
-           const std::filesystem::path start = plan.run_folder(randinit);
-           options.networks = {"pretrained=" + plan.run_folder(kPretraining).string(),
-                               "finetune=" + plan.run_folder(finetune).string(),
-                               "randinit=" + start.string(),
-                               "init=" + epoch_checkpoint(start, 0).string()};
-           options.out = folder;
-           run_spectrum(options, session);
-         }});
+    const std::string random = plan.run_folder(randinit).string();
+    SpectrumOptions options;
+    options.networks = {"pretrained=" + plan.run_folder(kPretraining).string(),
+                        "finetune=" + plan.run_folder(finetune).string(), "randinit=" + random,
+                        "init=" + epoch_checkpoint(random, 0).string()};
+    plan.add_analysis({.target = target, .needs = {kPretraining, finetune, randinit}, .images = 1},
+                      options, run_spectrum);
   }
 }
 

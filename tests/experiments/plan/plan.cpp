@@ -61,9 +61,7 @@ TEST_CASE("plan: tasks run in order, once, and a second call finds them done") {
   Plan plan;
   plan.add(fixture.task("first"));
   plan.add(fixture.task("second", {"first"}));
-  plan.add(fixture.task("first", {}, {"shuffle"}));  // known: only its experiments grow
   CHECK(names_of(plan) == Names{"first", "second"});
-  CHECK(plan.tasks()[0].experiments == std::set<std::string>{"curves", "shuffle"});
   const PlanOutcome outcome = fixture.run(plan);
   CHECK(outcome.done_now == 2);
   CHECK(outcome.done_before == 0);
@@ -157,8 +155,7 @@ TEST_CASE("plan: what --shard accepts") {
 }
 
 TEST_CASE("presets: the paper's protocol has the paper's runs") {
-  PaperOptions options;
-  options.preset = "paper";
+  const PaperOptions options{.preset = "paper"};
   const PaperPlan plan(options);
   const std::vector<Task>& tasks = plan.plan().tasks();
   auto runs_of = [&](const std::string& experiment) {
@@ -178,11 +175,19 @@ TEST_CASE("presets: the paper's protocol has the paper's runs") {
   CHECK_FALSE(fs::exists(options.out));
 }
 
+TEST_CASE("presets: a run that several experiments need is in the plan once") {
+  const PaperPlan plan({.preset = "demo"});
+  int found = 0;
+  for (const Task& task : plan.plan().tasks()) {
+    if (task.name != "photo-finetune-lr0.01-1") continue;
+    ++found;
+    CHECK(task.experiments == std::set<std::string>{"checkpoints", "curves", "shuffle"});
+  }
+  CHECK(found == 1);
+}
+
 TEST_CASE("presets: a dry run says where its times are upper bounds") {
-  PaperOptions options;
-  options.preset = "smoke";
-  const auto session = small_session();
-  std::istringstream lines(dry_run(PaperPlan(options), *session));
+  std::istringstream lines(dry_run(PaperPlan({.preset = "smoke"}), *small_session()));
   int early = 0, bounds = 0, others = 0;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("extent") || line.starts_with("criticality")) {
@@ -198,20 +203,14 @@ TEST_CASE("presets: a dry run says where its times are upper bounds") {
 
 TEST_CASE("presets: every experiment has tasks in every preset, and --only knows its names") {
   for (const char* preset : {"smoke", "demo", "paper"}) {
-    PaperOptions options;
-    options.preset = preset;
     std::set<std::string> experiments;
-    for (const PaperPlan plan(options); const Task& task : plan.plan().tasks()) {
+    for (const PaperPlan plan({.preset = preset}); const Task& task : plan.plan().tasks()) {
       experiments.insert(task.experiments.begin(), task.experiments.end());
     }
     CAPTURE(preset);
     const auto& names = experiment_names();
     CHECK(experiments == std::set<std::string>(names.begin(), names.end()));
   }
-  PaperOptions options;
-  options.only = {"cake"};
-  CHECK(contains(error_of([&] { PaperPlan{options}; }), "no experiment is named 'cake'"));
-  options = {};
-  options.preset = "huge";
-  CHECK(contains(error_of([&] { PaperPlan{options}; }), "no preset is named huge"));
+  CHECK(contains(error_of([] { PaperPlan({.only = {"cake"}}); }), "no experiment is named 'cake'"));
+  CHECK(contains(error_of([] { PaperPlan({.preset = "huge"}); }), "no preset is named huge"));
 }
