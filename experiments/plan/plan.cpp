@@ -1,4 +1,4 @@
-// Walking a plan.
+// Running a plan.
 #include "experiments/plan/plan.h"
 
 #include <fmt/format.h>

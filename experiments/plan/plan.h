@@ -1,5 +1,5 @@
-// A plan: tasks that build on each other, each with a folder of its own; run, shared between
-// processes, resumed.
+// A plan: tasks that need each other, each with its own folder. It can be run, shared between
+// processes, and resumed.
 #pragma once
 
 #include <filesystem>
@@ -49,11 +49,11 @@ class Plan {
   // Keeps the tasks of these experiments, and what they need.
   void select(const std::set<std::string>& experiments);
 
-  // Which shard does a task: the one with the least work before it. The same in every process.
+  // The shard of each task: the one with the least work so far. The same in every process.
   std::vector<int64_t> assign(int64_t shards) const;
 
-  // Runs the shard's tasks that are not done, in order. A failed task is logged and the others go
-  // on, save those that need it. What other shards do is waited for; they leave word of failures in
+  // Runs the shard's unfinished tasks in order. A failed task is logged; the others are run, except
+  // those that need it. Waits for the tasks of other shards, which write their failures to
   // `failed`. Throws Interrupted after SIGINT or SIGTERM.
   PlanOutcome run(const Shard& shard, const std::filesystem::path& failed, Session& session) const;
 
@@ -61,7 +61,7 @@ class Plan {
   std::vector<Task> tasks_;
 };
 
-// What a task weighs in the progress of a plan: images of 32x32 through a forward pass, a training
+// The weight of a task in the progress of a plan: forward passes of 32x32 images, with a training
 // step counted as three.
 double task_weight(const TaskCost& cost);
 

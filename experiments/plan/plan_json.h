@@ -24,7 +24,7 @@ class PlanJson {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-// Under the pictures of a target's shuffled images, and in plan.json.
+// The sides of the blocks on the sheet of a target's shuffled images.
 std::vector<int64_t> sheet_blocks(const Preset& preset);
 
 }  // namespace basin

@@ -8,7 +8,7 @@
 namespace basin {
 namespace {
 
-// The label is the rate for batches of the paper's size; `scale` is what the batch makes of it.
+// `scale` adapts the rate to the batch size.
 Rate rate(const std::string& label, double scale = 1) {
   return {label, std::stod(label) * scale};
 }
@@ -31,8 +31,8 @@ TargetDomain fashion_target(const std::string& name, const PresetData& data, int
   return target;
 }
 
-// Drops after three quarters and 19 twentieths: few epochs need most of them at the full rate. The
-// paper's runs of 100 epochs drop at 30, 60 and 90.
+// The rate drops after three quarters and after 19 twentieths: with few epochs, most must have the
+// full rate. The paper's runs of 100 epochs drop at 30, 60 and 90.
 Recipe fashion_recipe(int64_t epochs, std::vector<Rate> rates) {
   return {.epochs = epochs,
           .batch_size = 16,
@@ -48,7 +48,7 @@ void set_source(Preset& preset, const PresetData& data, int64_t images, int64_t 
   if (images != kSourceImages) preset.source_data.train_size = images;
   preset.source_data.test_size = test_images;
   preset.source_size = {32, 10, images, test_images};
-  // The rate falls for the last epoch.
+  // The rate drops for the last epoch.
   preset.source = {
       .epochs = epochs, .batch_size = 64, .milestones = {epochs - 1}, .rates = {rate("0.03")}};
 }
@@ -67,8 +67,8 @@ Preset demo(const PresetData& data) {
     preset.targets.push_back(std::move(target));
   }
   TargetDomain mosaic = fashion_target("mosaic", data, 500, 400);
-  // As the paper's CheXpert at a constant rate. It is higher, and batches are smaller, than on the
-  // other targets: random starts would not leave chance level in this time.
+  // A constant rate, as on the paper's CheXpert. It is higher and batches are smaller than on the
+  // other targets: otherwise random starts would not leave chance level in this time.
   mosaic.finetune = fashion_recipe(10, {rate("0.07")});
   mosaic.finetune.batch_size = 4;
   mosaic.finetune.milestones = {};
@@ -171,7 +171,7 @@ Preset paper(const PresetData& data) {
                    .mixup = 0.7,
                    .augment = true};
   preset.source_train_eval = 50000;
-  // Lists of more than 50,000 images are cut to so many.
+  // Lists are cut to 50,000 images.
   preset.targets = {domainnet_target("real", data, 50000, 50000),
                     domainnet_target("clipart", data, 33525, 14604),
                     domainnet_target("quickdraw", data, 50000, 50000)};

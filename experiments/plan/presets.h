@@ -1,5 +1,5 @@
-// The presets of `basin paper`: which networks are trained on what, how, and how finely they are
-// analysed.
+// The presets of `basin paper`: which networks are trained, on what data and how, and how finely
+// they are analysed.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace basin {
 
-// A learning rate; `label` names it in runs and figures. The paper's rates are given for batches of
-// 256 and scaled by the batch; its labels are kept.
+// A learning rate. The paper gives its rates for batches of 256 and scales them by the batch size;
+// `label`, which names runs and figures, is the rate before scaling.
 struct Rate {
   std::string label;
   double value = 0;
@@ -28,7 +28,7 @@ struct Recipe {
   bool augment = false;
 };
 
-// What a run's cost depends on before its data set was read.
+// What the cost of a run depends on, known before its data are read.
 struct DataSize {
   int64_t image_side = 32, classes = 10, train_images = 0, test_images = 0;
 };
@@ -59,7 +59,7 @@ struct Preset {
   int64_t test_every = 1;        // epochs between evaluations on the test images
 
   // Shuffling, on targets with one label an image: sides of the blocks in pixels; pixel shuffling
-  // ("*" in the paper's figure) comes on top. Permutation seeds are 1234, 1235, ...
+  // ("*" in the paper's figure) is added. Permutation seeds are 1234, 1235, ...
   std::vector<int64_t> shuffle_blocks;
   int64_t shuffle_permutations = 0;        // of blocks
   int64_t shuffle_pixel_permutations = 0;  // of all values; no claim is about them
@@ -80,7 +80,7 @@ struct Preset {
   int64_t extent_noise_draws = 0;
 };
 
-// Where the data of the presets lie.
+// Folders of data.
 struct PresetData {
   std::string fashion;                        // empty: where Debian installs it
   std::string imagenet, domainnet, chexpert;  // for "paper"; may be empty for a dry run
@@ -89,7 +89,8 @@ struct PresetData {
 // "smoke", "demo" or "paper". Throws Error with the known names.
 Preset preset_of(const std::string& name, const PresetData& data);
 
-// Every number of the preset as text: two presets with the same text make the same plan.
+// The preset's settings as JSON: two presets with the same text make the same plan. Results folders
+// keep it, so old ones can be compared: neither rename nor remove a key.
 std::string preset_text(const Preset& preset);
 
 }  // namespace basin

@@ -27,7 +27,7 @@ struct PlanFixture {
   TemporaryFolder folder;
   std::vector<std::string> ran;
 
-  // A task that notes that it ran, and is done after it.
+  // A task that records that it ran.
   Task task(const std::string& name, std::vector<std::string> needs = {},
             std::set<std::string> experiments = {"curves"}) {
     const fs::path out = folder.path / name;
