@@ -26,6 +26,7 @@ uint64_t splitmix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
+// The multiple of 2^-23 in [-1, 1) that number i of a name is.
 double unit_of(uint64_t hash, int64_t i) {
   const uint64_t bits = splitmix64(hash + static_cast<uint64_t>(i)) >> 40;
   return static_cast<double>(static_cast<int64_t>(bits) - (int64_t{1} << 23)) * 0x1p-23;
@@ -39,7 +40,7 @@ json read_json(const std::string& name) {
 }
 
 Summary read_summary(const json& j) {
-  return {j.at("norm"), j.at("projection"), j.at("error32"), j.value("terms", 0.0)};
+  return {j.at("norm"), j.at("projection"), j.value("terms", 0.0)};
 }
 
 std::map<std::string, Summary> read_summaries(const json& file, const char* kind) {
@@ -60,10 +61,6 @@ std::map<std::string, FullTensor> read_tensors(const json& j) {
 
 }  // namespace
 
-double unit(std::string_view name, int64_t i) {
-  return unit_of(fnv1a64(name), i);
-}
-
 std::vector<float> values(std::string_view name, int64_t count, double center, double amplitude) {
   const uint64_t hash = fnv1a64(name);
   std::vector<float> x(static_cast<size_t>(count));
@@ -77,13 +74,6 @@ double norm(const std::vector<double>& x) {
   double sum = 0;
   for (const double value : x) sum += value * value;
   return std::sqrt(sum);
-}
-
-double projection(const std::string& name, const std::vector<double>& x) {
-  const uint64_t hash = fnv1a64("projection:" + name);
-  double sum = 0;
-  for (size_t i = 0; i < x.size(); ++i) sum += x[i] * unit_of(hash, static_cast<int64_t>(i));
-  return sum;
 }
 
 std::vector<double> channels_first(const std::vector<double>& x, int64_t a, int64_t b, int64_t c,
@@ -112,8 +102,10 @@ int64_t Drawn::elements() const {
 }
 
 double Summary::error(const std::string& name, const std::vector<double>& x) const {
-  return std::max(std::abs(golden::norm(x) - norm),
-                  std::abs(golden::projection(name, x) - projection)) /
+  const uint64_t hash = fnv1a64("projection:" + name);
+  double projected = 0;
+  for (size_t i = 0; i < x.size(); ++i) projected += x[i] * unit_of(hash, static_cast<int64_t>(i));
+  return std::max(std::abs(golden::norm(x) - norm), std::abs(projected - projection)) /
          std::max(norm, terms);
 }
 
@@ -145,7 +137,6 @@ ModelCase read_model_case(const std::string& name) {
   model.learning_rate = sgd.at("learning_rate");
   model.momentum = sgd.at("momentum");
   model.weight_decay = sgd.at("weight_decay");
-  model.factor = sgd.at("factor");
   for (const auto& [tensor, j] : file.at("tensors").items()) {
     model.tensors[tensor] = {j.at("shape").get<std::vector<int64_t>>(), j.at("center"),
                              j.at("amplitude")};

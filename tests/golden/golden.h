@@ -10,16 +10,12 @@
 
 namespace basin::golden {
 
-// unit(name, i): a multiple of 2^-23 in [-1, 1), a function of the name and the place alone.
-double unit(std::string_view name, int64_t i);
-
-// float32(center + amplitude * unit(name, i)) for i = 0 .. count-1, in PyTorch's layout.
+// float32(center + amplitude * unit(name, i)) for i = 0 .. count-1, in PyTorch's layout. unit(name,
+// i) is a multiple of 2^-23 in [-1, 1), a function of the name and the place alone.
 std::vector<float> values(std::string_view name, int64_t count, double center = 0,
                           double amplitude = 1);
 
 double norm(const std::vector<double>& x);
-// sum_i x_i * unit("projection:" + name, i); x in PyTorch's layout.
-double projection(const std::string& name, const std::vector<double>& x);
 
 // From [a, b, c, d] to [a, d, b, c] and back: OIHW from KRSC, NCHW from NHWC.
 std::vector<double> channels_first(const std::vector<double>& x, int64_t a, int64_t b, int64_t c,
@@ -34,9 +30,10 @@ struct Drawn {
   int64_t elements() const;
 };
 
-// What the file says of a tensor; see make_golden.py. `terms` is 0 where it has none.
+// What the file says of a tensor; see make_golden.py. `projection` is
+// sum_i x_i * unit("projection:" + name, i). `terms` is 0 where the file has none.
 struct Summary {
-  double norm, projection, error32, terms;
+  double norm, projection, terms;
   // The larger of the differences of norm and projection from those of x, relative to norm or
   // terms. `x` in PyTorch's layout.
   double error(const std::string& name, const std::vector<double>& x) const;
@@ -45,7 +42,7 @@ struct Summary {
 struct ModelCase {
   std::string model, input;
   int64_t batch, image_size, classes;
-  double learning_rate, momentum, weight_decay, factor;
+  double learning_rate, momentum, weight_decay;
   std::map<std::string, Drawn> tensors;
   std::map<std::string, std::vector<double>> samples;
   Summary eval_logits, train_logits;  // norm 0 where the file has none

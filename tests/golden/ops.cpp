@@ -19,6 +19,12 @@ namespace {
 template <class T>
 constexpr double kTolerance = std::is_same_v<T, double> ? 1e-12 : 1e-6;
 
+template <class T>
+double distance(const T* x, std::vector<double> y) {
+  for (double& value : y) value -= static_cast<double>(*x++);
+  return norm(y);
+}
+
 // The elements of a golden tensor in the engine's layout.
 std::vector<double> engine_layout(const FullTensor& tensor) {
   const auto& shape = tensor.shape;
@@ -27,14 +33,9 @@ std::vector<double> engine_layout(const FullTensor& tensor) {
 }
 
 Shape engine_shape(const std::vector<int64_t>& shape) {
-  switch (shape.size()) {
-    case 0:
-      return {1};
-    case 1:
-      return {shape[0]};
-    case 2:
-      return {shape[0], shape[1]};
-  }
+  if (shape.empty()) return {1};
+  if (shape.size() == 1) return {shape[0]};
+  if (shape.size() == 2) return {shape[0], shape[1]};
   REQUIRE(shape.size() == 4);
   return {shape[0], shape[2], shape[3], shape[1]};
 }
@@ -73,12 +74,8 @@ class Run {
     CHECK(x.shape() == engine_shape(output.shape));
     const std::vector<double> expected = engine_layout(output);
     REQUIRE(static_cast<size_t>(x.size()) == expected.size());
-    std::vector<double> difference(expected.size());
-    for (size_t i = 0; i < expected.size(); ++i) {
-      difference[i] = static_cast<double>(x.data<T>()[i]) - expected[i];
-    }
     const double size = std::max(norm(expected), scale);
-    CHECK(norm(difference) <= kTolerance<T> * (size > 0 ? size : 1));
+    CHECK(distance(x.data<T>(), expected) <= kTolerance<T> * (size > 0 ? size : 1));
   }
 
   // Runs the tape backwards from y with the case's dy.
@@ -116,23 +113,30 @@ void for_each_case(const std::string& op, const std::vector<std::string>& buffer
                    const Check& check) {
   const std::vector<OpCase> cases = read_op_cases(op);
   for (size_t i = 0; i < cases.size(); ++i) {
-    CAPTURE(i);
-    {
-      INFO("in double");
-      Run<double> run(cases[i], buffers);
+    const auto in_type = [&]<class T>(T) {
+      INFO("case ", i, " in ", std::is_same_v<T, double> ? "double" : "float");
+      Run<T> run(cases[i], buffers);
       check(run, cases[i]);
-    }
-    {
-      INFO("in float");
-      Run<float> run(cases[i], buffers);
-      check(run, cases[i]);
-    }
+    };
+    in_type(double());
+    in_type(float());
   }
 }
 
 BatchNorm batch_norm_of(const auto& run, const OpCase& golden) {
   return {run.input("weight"), run.input("bias"), run.input("running_mean"),
           run.input("running_var"), golden.attributes.at("epsilon")};
+}
+
+// y = op(run), and the gradients of these inputs.
+template <class Op>
+void check_op(const std::string& name, const std::vector<std::string>& inputs, const Op& op) {
+  for_each_case(name, {}, [&](auto& run, const OpCase&) {
+    const Tensor y = op(run);
+    run.backward(y);
+    run.check("y", y);
+    for (const std::string& input : inputs) run.check_gradient(input);
+  });
 }
 
 // A loss op: value and gradient.
@@ -149,12 +153,7 @@ void check_loss(const std::string& name, const Op& op) {
 }  // namespace
 
 TEST_CASE("max pool") {
-  for_each_case("max_pool", {}, [](auto& run, const OpCase&) {
-    const Tensor y = max_pool(run.tape(), run.input("x"));
-    run.backward(y);
-    run.check("y", y);
-    run.check_gradient("x");
-  });
+  check_op("max_pool", {"x"}, [](auto& run) { return max_pool(run.tape(), run.input("x")); });
 }
 
 TEST_CASE("batch norm in training") {
@@ -185,22 +184,13 @@ TEST_CASE("batch norm in evaluation") {
 }
 
 TEST_CASE("global average pool") {
-  for_each_case("global_average_pool", {}, [](auto& run, const OpCase&) {
-    const Tensor y = global_average_pool(run.tape(), run.input("x"));
-    run.backward(y);
-    run.check("y", y);
-    run.check_gradient("x");
-  });
+  check_op("global_average_pool", {"x"},
+           [](auto& run) { return global_average_pool(run.tape(), run.input("x")); });
 }
 
 TEST_CASE("linear") {
-  for_each_case("linear", {}, [](auto& run, const OpCase&) {
-    const Tensor y = linear(run.tape(), run.input("x"), run.input("weight"), run.input("bias"));
-    run.backward(y);
-    run.check("y", y);
-    run.check_gradient("x");
-    run.check_gradient("weight");
-    run.check_gradient("bias");
+  check_op("linear", {"x", "weight", "bias"}, [](auto& run) {
+    return linear(run.tape(), run.input("x"), run.input("weight"), run.input("bias"));
   });
 }
 
@@ -215,13 +205,9 @@ TEST_CASE("sigmoid cross entropy") {
 }
 
 TEST_CASE("conv2d") {
-  for_each_case("conv2d", {}, [](auto& run, const OpCase&) {
-    const Tensor y = conv2d(run.tape(), run.input("x"), run.input("weight"),
-                            run.attribute("stride"), run.attribute("padding"));
-    run.backward(y);
-    run.check("y", y);
-    run.check_gradient("x");
-    run.check_gradient("weight");
+  check_op("conv2d", {"x", "weight"}, [](auto& run) {
+    return conv2d(run.tape(), run.input("x"), run.input("weight"), run.attribute("stride"),
+                  run.attribute("padding"));
   });
 }
 
@@ -241,10 +227,9 @@ TEST_CASE_TEMPLATE("sgd", T, double, float) {
     state.allocate(State::Use::kTraining);
     std::copy(start.begin(), start.end(), w.data<T>());
     Sgd sgd(state, {golden.attributes.at("momentum"), golden.attributes.at("weight_decay")});
-    const auto check = [&](const T* x, const double* expected) {
-      std::vector<double> difference(size);
-      for (size_t i = 0; i < size; ++i) difference[i] = static_cast<double>(x[i]) - expected[i];
-      CHECK(norm(difference) <= kTolerance<T> * norm({expected, expected + size}));
+    const auto check = [&](const T* x, const double* from) {
+      const std::vector<double> expected(from, from + size);
+      CHECK(distance(x, expected) <= kTolerance<T> * norm(expected));
     };
     for (size_t step = 0; step < rates.size(); ++step) {
       CAPTURE(step);

@@ -139,7 +139,7 @@ __global__ void write_global(int* out) {
   out[index()] = 1;
 }
 
-__global__ void read_global(const int* in, int* out) {
+__global__ void read_global(int* out, const int* in) {
   out[index()] = in[index()];
 }
 
@@ -149,7 +149,7 @@ __global__ void write_past_local(int* out, int size) {
   out[index()] = local[0] - static_cast<int>(threadIdx.x);
 }
 
-__global__ void read_vectors(const float* in, float* out) {
+__global__ void read_vectors(float* out, const float* in) {
   const float4 value = *reinterpret_cast<const float4*>(in + 4 * index());
   out[index()] = value.x + value.y + value.z + value.w;
 }
@@ -158,7 +158,7 @@ __global__ void shift_bits(int* out, int distance) {
   out[index()] = 1 << distance;
 }
 
-__global__ void round_to_integer(const float* in, int* out) {
+__global__ void round_to_integer(int* out, const float* in) {
   out[index()] = static_cast<int>(in[index()]);
 }
 
@@ -369,6 +369,13 @@ std::string last_thread() {
   return std::all_of(sums, sums + 4, [](int sum) { return sum == kBlock; }) ? "" : "wrong values";
 }
 
+// Launches kernel(out) with `size` zeros to write to, whatever it writes.
+std::string no_values(void (*kernel)(int*), dim3 grid, size_t size) {
+  const auto out = buffer<int>(size);
+  launch(kernel, grid, kBlock, 0, nullptr, out.get());
+  return "";
+}
+
 std::string launch_empty(dim3 grid, dim3 block, size_t shared_bytes) {
   int out = 0;
   launch(write_global, grid, block, shared_bytes, nullptr, &out);
@@ -460,16 +467,11 @@ const Case kCases[] = {
       "use-after-poison", "written past the end"},
      ones<use_dynamic, 1, kBlock * sizeof(int), 1>},
     {"write_past_global", under_asan("heap-buffer-overflow"),
-     [] {
-       const auto out = buffer<int>(100);
-       launch(write_global, 2, kBlock, 0, nullptr, out.get());
-       return std::string();
-     }},
+     [] { return no_values(write_global, 2, 100); }},
     {"read_past_global", under_asan("heap-buffer-overflow"),
      [] {
        const auto in = buffer<int>(100, 1);
-       return expect_ones(
-           +[](int* out, const int* values) { read_global(values, out); }, 2, 0, in.get());
+       return expect_ones(read_global, 2, 0, in.get());
      }},
     {"read_freed", under_asan("heap-use-after-free"),
      [] {
@@ -477,26 +479,21 @@ const Case kCases[] = {
        const int* volatile hidden = in.get();  // else the compiler warns of the fault
        in.reset();
        const int* const pointer = hidden;
-       return expect_ones(
-           +[](int* out, const int* values) { read_global(values, out); }, 1, 0, pointer);
+       return expect_ones(read_global, 1, 0, pointer);
      }},
     {"write_past_local", under_asan("runtime error: "), ones<write_past_local, 1, 0, 5>},
     {"misaligned_vector", under_asan("misaligned address"),
      [] {
        const auto in = buffer<float>(4 * kBlock + 4, 0.25f);
        const size_t away = reinterpret_cast<uintptr_t>(in.get()) % 16 == 0 ? 1 : 0;
-       return expect_ones(
-           +[](float* out, const float* values) { read_vectors(values, out); }, 1, 0,
-           static_cast<const float*>(in.get() + away));
+       return expect_ones(read_vectors, 1, 0, in.get() + away);
      }},
     {"shift_too_far", under_asan("shift exponent 32 is too large"), ones<shift_bits, 1, 0, 32>},
     {"float_too_large", under_asan("outside the range of representable values"),
      [] {
        const auto in = buffer<float>(kBlock, 1);
        in[5] = 3e9f;
-       return expect_ones(
-           +[](int* out, const float* values) { round_to_integer(values, out); }, 1, 0,
-           static_cast<const float*>(in.get()));
+       return expect_ones(round_to_integer, 1, 0, in.get());
      }},
     {"read_unwritten", always("wrong values"), ones<read_unwritten>},
     {"order_of_a_sum", always("the schedules differ"), sum_in_any_order},
@@ -508,17 +505,9 @@ const Case kCases[] = {
     {"halves_read_across", kRace, ones<halves_meet<true>>},
     {"race_in_global_memory", kRace, ones<write_neighbour>},
     {"blocks_write_one_place", kRace,
-     [] {
-       const auto out = buffer<int>(1 + 2 * kBlock);
-       launch(blocks_write_one_place, 2, kBlock, 0, nullptr, out.get());
-       return std::string();
-     }},
+     [] { return no_values(blocks_write_one_place, 2, 1 + 2 * kBlock); }},
     {"rows_write_one_place", kRace,
-     [] {
-       const auto out = buffer<int>(2 * kBlock);
-       launch(rows_write_one_place, dim3(2, 2), kBlock, 0, nullptr, out.get());
-       return std::string();
-     }},
+     [] { return no_values(rows_write_one_place, dim3(2, 2), 2 * kBlock); }},
     {"plain_and_atomic", kRace,
      [] {
        int out = 0;
@@ -532,13 +521,7 @@ const Case kCases[] = {
     // Correct, though they may not look so.
     {"right_last_block", kSilent, last_block<Fence::kDevice, Fence::kDevice>},
     {"right_last_thread", kSilent, last_thread<true>},
-    {"right_leave_and_vote", kSilent,
-     [] {
-       const auto out = buffer<int>(kBlock, 1);
-       launch(leave_and_vote, 1, kBlock, 0, nullptr, out.get());
-       return std::string(std::count(out.get(), out.get() + kBlock, 1) == kBlock ? ""
-                                                                                 : "wrong values");
-     }},
+    {"right_leave_and_vote", kSilent, ones<leave_and_vote>},
     {"right_leave_before_the_end", kSilent, ones<leave_before_the_end, 2, 0, 100>},
     {"right_branches_of_halves", kSilent, ones<branches_of_halves, 2>},
     {"right_halves_meet", kSilent, ones<halves_meet<false>, 2>},
