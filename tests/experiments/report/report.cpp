@@ -24,11 +24,7 @@ namespace fs = std::filesystem;
 namespace {
 
 std::size_t occurrences(const std::string& text, const std::string& part) {
-  std::size_t found = 0;
-  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) {
-    ++found;
-  }
-  return found;
+  return between(text, part, "").size();
 }
 
 std::string report_of(const fs::path& folder) {
@@ -48,24 +44,22 @@ std::string plain(std::string text) {
 
 // The box of the claim whose statement begins with, or holds, `statement`.
 std::string claim_box(const std::string& html, const std::string& statement) {
-  for (std::size_t at = html.find("<div class=\"claim\""); at != std::string::npos;
-       at = html.find("<div class=\"claim\"", at + 1)) {
-    const std::size_t heading_end = html.find("</h3>", at);
-    if (!contains(plain(html.substr(at, heading_end - at)), statement)) continue;
-    return html.substr(at, html.find("</div>\n</div>", at) - at);
+  for (const std::string& box : between(html, "<div class=\"claim\"", "</div>\n</div>")) {
+    if (contains(plain(box.substr(0, box.find("</h3>"))), statement)) return box;
   }
   return "";
 }
 
-// Every <svg> of the page.
-std::vector<std::string> charts(const std::string& html) {
-  std::vector<std::string> all;
-  for (std::size_t at = html.find("<svg"); at != std::string::npos;
-       at = html.find("<svg", at + 1)) {
-    all.push_back(html.substr(at, html.find("</svg>", at) + 6 - at));
-  }
-  return all;
-}
+// A results folder of made-up numbers, with `runs` runs of each kind.
+struct ResultsFolder {
+  explicit ResultsFolder(int runs) { write_synthetic_results(root, runs); }
+  std::string report() const { return report_of(root); }
+  // The box of a claim in the report as the folder is now.
+  std::string claim(const std::string& statement) const { return claim_box(report(), statement); }
+
+  TemporaryFolder folder;
+  const fs::path root = folder.path, analyses = root / "analyses";
+};
 
 // Verdicts of the synthetic folder: learning curves 3 + 3 + 1 pair of targets, shuffling 2 + 1 + 1
 // + 2, mistakes 6, features 6, distances 6, barriers 9 + 4 of equal starts + 2 on the AUC target,
@@ -89,9 +83,8 @@ TEST_CASE("base64 against RFC 4648, links against RFC 3986") {
 }
 
 TEST_CASE("a complete folder") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 3);
-  const std::string html = report_of(folder.path);
+  const ResultsFolder results(3);
+  const std::string html = results.report();
   CHECK(!contains(html, "Damaged files"));
   CHECK(contains(html, "name=\"viewport\""));
   CHECK(!contains(html, "<script"));
@@ -111,18 +104,16 @@ TEST_CASE("a complete folder") {
   // Pre-training 2, finals 2 (accuracy, AUC); per target 2 curves, 2 CKA, 2 distances, 4 lines, 3
   // of extents, 3 rewindings, 1 + 5 criticalities, 2 spectra; on two targets 3 of shuffling and 2
   // of checkpoints; one of the paper's own drops.
-  const std::vector<std::string> all = charts(html);
-  CHECK(all.size() == 2 + 2 + 3 * (2 + 2 + 2 + 4 + 3 + 3 + 6 + 2) + 2 * (3 + 2) + 1);
-  for (const std::string& chart : all) CHECK(xml_error(chart) == "");
+  const std::vector<std::string> charts = between(html, "<svg", "</svg>");
+  CHECK(charts.size() == 2 + 2 + 3 * (2 + 2 + 2 + 4 + 3 + 3 + 6 + 2) + 2 * (3 + 2) + 1);
+  for (const std::string& chart : charts) CHECK(xml_error("<svg" + chart + "</svg>") == "");
   // Every linked file is there.
-  for (std::size_t at = html.find("href=\""); at != std::string::npos;
-       at = html.find("href=\"", at + 1)) {
-    const std::string target = html.substr(at + 6, html.find('"', at + 6) - at - 6);
+  for (const std::string& target : between(html, "href=\"", "\"")) {
     if (target.starts_with("#")) continue;
     CAPTURE(target);
-    CHECK(fs::exists(folder.path / target));
+    CHECK(fs::exists(results.root / target));
   }
-  CHECK(occurrences(read_text(folder.path / "figures/learning-photo-test.csv"), "\n") ==
+  CHECK(occurrences(read_text(results.root / "figures/learning-photo-test.csv"), "\n") ==
         1 + 2 * 31);
 }
 
@@ -133,17 +124,16 @@ TEST_CASE("an empty folder and one without a plan are reported as not run") {
   CHECK(occurrences(html, kYes) == 0);
   CHECK(occurrences(html, kNo) == 0);
   CHECK(occurrences(html, "not run</span>") > 8);
-  CHECK(charts(html).empty());
+  CHECK(!contains(html, "<svg"));
   CHECK_THROWS_AS(write_report(folder.path / "absent"), Error);
 }
 
 TEST_CASE("a plan of which nothing has run") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 2);
-  fs::remove_all(folder.path / "runs");
-  fs::remove_all(folder.path / "analyses");
-  fs::remove_all(folder.path / "sheets");
-  const std::string html = report_of(folder.path);
+  const ResultsFolder results(2);
+  fs::remove_all(results.root / "runs");
+  fs::remove_all(results.analyses);
+  fs::remove_all(results.root / "sheets");
+  const std::string html = results.report();
   CHECK(!contains(html, "Damaged files"));
   CHECK(occurrences(html, kYes) == 0);
   CHECK(occurrences(html, kNo) == 0);
@@ -152,10 +142,9 @@ TEST_CASE("a plan of which nothing has run") {
 }
 
 TEST_CASE("a run without its DONE marker does not count") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 2);
-  fs::remove(folder.path / "runs/photo-finetune-2/DONE");
-  const std::string html = report_of(folder.path);
+  const ResultsFolder results(2);
+  fs::remove(results.root / "runs/photo-finetune-2/DONE");
+  const std::string html = results.report();
   CHECK(contains(html, "n\u00a0=\u00a01 of 2"));
   // Final performance and speed on photo, the comparison of gains, and what is left of one seed:
   // three verdicts on shuffled photos and two on checkpoints.
@@ -163,17 +152,16 @@ TEST_CASE("a run without its DONE marker does not count") {
 }
 
 TEST_CASE("a claim the numbers contradict is not reproduced") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 3);
+  const ResultsFolder results(3);
   // Swap what was fine-tuned with what was not, on one target.
   for (int run = 1; run <= 3; ++run) {
-    const fs::path finetune = folder.path / ("runs/photo-finetune-" + std::to_string(run));
-    const fs::path randinit = folder.path / ("runs/photo-randinit-" + std::to_string(run));
-    fs::rename(finetune, folder.path / "runs/swap");
+    const fs::path finetune = results.root / ("runs/photo-finetune-" + std::to_string(run));
+    const fs::path randinit = results.root / ("runs/photo-randinit-" + std::to_string(run));
+    fs::rename(finetune, results.root / "runs/swap");
     fs::rename(randinit, finetune);
-    fs::rename(folder.path / "runs/swap", randinit);
+    fs::rename(results.root / "runs/swap", randinit);
   }
-  const std::string html = report_of(folder.path);
+  const std::string html = results.report();
   // Transfer and speed on photo, and its gain above that on quickdraw. The main runs are also the
   // unshuffled ones and those from the last checkpoint.
   CHECK(occurrences(html, kNo) >= 2 * 3);
@@ -188,58 +176,47 @@ TEST_CASE("a claim the numbers contradict is not reproduced") {
 }
 
 TEST_CASE("damaged files are named and the rest is reported") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 3);
-  const fs::path& root = folder.path;
-  write_text(root / "runs/photo-finetune-1/metrics.csv", "epoch,test_accuracy\n0,0.1\n1\n");
-  write_text(root / "runs/photo-randinit-2/result.json", "{\"final\": {\"test_accuracy\": 0.5");
-  write_text(root / "runs/quickdraw-randinit-3/result.json",
-             "{\"final\": {\"test_accuracy\": \"x\"}}");
-  write_text(root / "analyses/interpolate-photo-finetune-finetune/interpolation.csv",
-             "lambda,loss,accuracy\n0,1,0.5\n0.5,<b>,0.5\n1,1,0.5\n");
-  write_text(root / "analyses/interpolate-photo-randinit-randinit/interpolation.csv",
-             "lambda,loss,accuracy\n0,1,0.5\n");
-  write_text(root / "analyses/interpolate-photo-same_init/interpolation.csv",
-             "lambda,loss,accuracy\n0,1,0.5\n0.5,1,0.5\n0.9,1,0.5\n");
-  write_text(root / "analyses/interpolate-quickdraw-randinit-randinit/result.json",
-             "{\"images\": ");
-  write_text(root / "analyses/rewind-photo-finetune/rewind.csv", "module,loss\nnone,1\n");
-  write_text(root / "analyses/distance-photo/distance.csv",
-             "pair,module,distance,norm_a,norm_b\na,b,,1,1\n");
-  write_text(root / "sheets/photo.png", "GIF89a");
-  write_text(root / "analyses/mistakes-photo-finetune-finetune/mistakes.csv",
-             "label,items,both_wrong,only_first_wrong,only_second_wrong\nall,10,9,9,9\n");
-  write_text(root / "analyses/cka-photo-finetune-finetune/cka.csv",
-             "module,cka,aligned_cka\nconv1,high,\n");
-  write_text(root / "analyses/extent-photo-finetune-finetune/result.json", "{\"delta\": 3}");
-  write_text(root / "analyses/extent-quickdraw-finetune-finetune/deltas.csv", "delta\n3\n");
-  write_text(root / "analyses/criticality-photo-finetune/heat.csv",
-             "module,path,column,row,distance,noise,loss,accuracy\n"
-             "conv1,direct,1e300,0,0,0,1,0.5\n");
-  write_text(root / "analyses/criticality-photo-randinit/criticality.csv", "module,path\na,b\n");
-  write_text(root / "analyses/spectrum-photo/summary.csv", "network,module\ninit,all\n");
-  write_text(root / "analyses/mistakes-quickdraw-randinit-finetune/both_wrong.png", "BM");
-  const std::string html = report_of(root);
+  const ResultsFolder results(3);
+  struct Damage {
+    const char *file, *content, *message;  // the message follows the file's name
+  };
+  const Damage damages[] = {
+      {"runs/photo-finetune-1/metrics.csv", "epoch,test_accuracy\n0,0.1\n1\n", ":3: 1 cells"},
+      {"runs/photo-randinit-2/result.json", "{\"final\": {\"test_accuracy\": 0.5", ""},
+      {"runs/quickdraw-randinit-3/result.json", "{\"final\": {\"test_accuracy\": \"x\"}}", ""},
+      {"analyses/interpolate-photo-finetune-finetune/interpolation.csv",
+       "lambda,loss,accuracy\n0,1,0.5\n0.5,<b>,0.5\n1,1,0.5\n", ":3: &#39;&lt;b&gt;&#39;"},
+      {"analyses/interpolate-photo-randinit-randinit/interpolation.csv",
+       "lambda,loss,accuracy\n0,1,0.5\n", ": barrier"},
+      {"analyses/interpolate-photo-same_init/interpolation.csv",
+       "lambda,loss,accuracy\n0,1,0.5\n0.5,1,0.5\n0.9,1,0.5\n", ": barrier"},
+      {"analyses/interpolate-quickdraw-randinit-randinit/result.json", "{\"images\": ", ": "},
+      {"analyses/rewind-photo-finetune/rewind.csv", "module,loss\nnone,1\n",
+       ":1: no column &#39;accuracy&#39;"},
+      {"analyses/distance-photo/distance.csv", "pair,module,distance,norm_a,norm_b\na,b,,1,1\n",
+       ": row 1 has no distance"},
+      {"sheets/photo.png", "GIF89a", ""},
+      {"analyses/mistakes-photo-finetune-finetune/mistakes.csv",
+       "label,items,both_wrong,only_first_wrong,only_second_wrong\nall,10,9,9,9\n",
+       ": row 1 has 27 mistakes on 10 items"},
+      {"analyses/cka-photo-finetune-finetune/cka.csv", "module,cka,aligned_cka\nconv1,high,\n",
+       ":2: &#39;high&#39;"},
+      {"analyses/extent-photo-finetune-finetune/result.json", "{\"delta\": 3}",
+       ": no number epsilon"},
+      {"analyses/extent-quickdraw-finetune-finetune/deltas.csv", "delta\n3\n", ":1: no column"},
+      {"analyses/criticality-photo-finetune/heat.csv",
+       "module,path,column,row,distance,noise,loss,accuracy\nconv1,direct,1e300,0,0,0,1,0.5\n",
+       ": row 1 has the column 1e+300"},
+      {"analyses/criticality-photo-randinit/criticality.csv", "module,path\na,b\n",
+       ":1: no column"},
+      {"analyses/spectrum-photo/summary.csv", "network,module\ninit,all\n", ":1: no column"},
+      {"analyses/mistakes-quickdraw-randinit-finetune/both_wrong.png", "BM", ": not a PNG file"}};
+  for (const Damage& damage : damages) write_text(results.root / damage.file, damage.content);
+  const std::string html = results.report();
   CHECK(contains(html, "Damaged files"));
-  for (const char* file :
-       {"runs/photo-finetune-1/metrics.csv:3: 1 cells", "runs/photo-randinit-2/result.json",
-        "runs/quickdraw-randinit-3/result.json",
-        "interpolate-photo-finetune-finetune/interpolation.csv:3: &#39;&lt;b&gt;&#39;",
-        "interpolate-photo-randinit-randinit/interpolation.csv: barrier",
-        "interpolate-photo-same_init/interpolation.csv: barrier",
-        "interpolate-quickdraw-randinit-randinit/result.json: ",
-        "rewind-photo-finetune/rewind.csv:1: no column &#39;accuracy&#39;",
-        "distance-photo/distance.csv: row 1 has no distance", "sheets/photo.png",
-        "mistakes-photo-finetune-finetune/mistakes.csv: row 1 has 27 mistakes on 10 items",
-        "cka-photo-finetune-finetune/cka.csv:2: &#39;high&#39;",
-        "extent-photo-finetune-finetune/result.json: no number epsilon",
-        "extent-quickdraw-finetune-finetune/deltas.csv:1: no column",
-        "criticality-photo-finetune/heat.csv: row 1 has the column 1e+300",
-        "criticality-photo-randinit/criticality.csv:1: no column",
-        "spectrum-photo/summary.csv:1: no column",
-        "mistakes-quickdraw-randinit-finetune/both_wrong.png: not a PNG file"}) {
-    CAPTURE(file);
-    CHECK(contains(html, file));
+  for (const Damage& damage : damages) {
+    CAPTURE(damage.file);
+    CHECK(contains(html, damage.file + std::string(damage.message)));
   }
   CHECK(!contains(html, "<b>&"));
   // mosaic is whole: its verdicts stand, as far as they need no other target.
@@ -248,11 +225,10 @@ TEST_CASE("damaged files are named and the rest is reported") {
 }
 
 TEST_CASE("an analysis that was cut off counts as not run") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 2);
-  fs::remove(folder.path / "analyses/rewind-photo-finetune/DONE");
-  fs::remove(folder.path / "analyses/interpolate-quickdraw-randinit-randinit/DONE");
-  const std::string html = report_of(folder.path);
+  const ResultsFolder results(2);
+  fs::remove(results.analyses / "rewind-photo-finetune/DONE");
+  fs::remove(results.analyses / "interpolate-quickdraw-randinit-randinit/DONE");
+  const std::string html = results.report();
   CHECK(!contains(html, "Damaged files"));
   CHECK(occurrences(claim_box(html, "In P-T the classifier"), kNotRun) == 1);
   CHECK(occurrences(claim_box(html, "A barrier between two RI-T"), kNotRun) == 1);
@@ -260,27 +236,25 @@ TEST_CASE("an analysis that was cut off counts as not run") {
 }
 
 TEST_CASE("the number of images an analysis looked at sets its band") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 2);
-  const fs::path line = folder.path / "analyses/interpolate-photo-finetune-finetune";
+  const ResultsFolder results(2);
+  const fs::path line = results.analyses / "interpolate-photo-finetune-finetune";
   const std::string statement = "No barrier between two P-T";
-  CHECK(occurrences(claim_box(report_of(folder.path), statement), kYes) == 3);
+  CHECK(occurrences(results.claim(statement), kYes) == 3);
   write_text(line / "result.json", "{\"images\": 100}");  // a band of more than 5 points
-  const std::string box = claim_box(report_of(folder.path), statement);
+  const std::string box = results.claim(statement);
   CHECK(occurrences(box, kFew) == 1);
   CHECK(occurrences(box, kYes) == 2);
 }
 
 TEST_CASE("a best checkpoint that is the last one shows no barrier and no lack of one") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 2);
+  const ResultsFolder results(2);
   for (const char* kind : {"finetune", "randinit"}) {
     const std::string name = std::string("interpolate-mosaic-") + kind + "_best-" + kind;
-    write_text(folder.path / "analyses" / name / "interpolation.csv",
+    write_text(results.analyses / name / "interpolation.csv",
                "lambda,loss,auc\n0,0.7,0.8\n0.5,0.7000000001,0.8\n1,0.7,0.8\n");
-    write_text(folder.path / "analyses" / name / "result.json", "{}");
+    write_text(results.analyses / name / "result.json", "{}");
   }
-  const std::string html = report_of(folder.path);
+  const std::string html = results.report();
   for (const char* statement : {"No barrier between the best", "A barrier even between the best"}) {
     CAPTURE(statement);
     CHECK(occurrences(claim_box(html, statement), kFew) == 1);
@@ -288,26 +262,25 @@ TEST_CASE("a best checkpoint that is the last one shows no barrier and no lack o
 }
 
 TEST_CASE("a folder of a plan that lists only its main runs") {
-  const TemporaryFolder folder;
-  write_synthetic_results(folder.path, 3);
+  const ResultsFolder results(3);
   // As plans were before they had further experiments: no list of runs, rewinding to the start
   // only, no marker in the analyses.
-  std::string plan = read_text(folder.path / "plan.json");
+  std::string plan = read_text(results.root / "plan.json");
   const std::size_t at = plan.find("\"runs\":");
   REQUIRE(at != std::string::npos);
   plan.replace(at, 6, "\"past\"");
-  write_text(folder.path / "plan.json", plan);
-  const fs::path rewinding = folder.path / "analyses/rewind-photo-finetune";
+  write_text(results.root / "plan.json", plan);
+  const fs::path rewinding = results.analyses / "rewind-photo-finetune";
   write_text(rewinding / "rewind.csv",
              "module,loss,accuracy\nnone,0.7,0.83\nconv1,0.8,0.82\nfc,2,0.1\n");
   fs::remove(rewinding / "config.json");
   fs::remove(rewinding / "DONE");
   for (const char* analysis : {"mistakes", "cka", "extent", "criticality", "spectrum"}) {
-    for (const auto& entry : fs::directory_iterator(folder.path / "analyses")) {
+    for (const auto& entry : fs::directory_iterator(results.analyses)) {
       if (entry.path().filename().string().starts_with(analysis)) fs::remove_all(entry.path());
     }
   }
-  const std::string html = report_of(folder.path);
+  const std::string html = results.report();
   CHECK(!contains(html, "Damaged files"));
   CHECK(occurrences(claim_box(html, "In P-T the classifier"), kYes) == 3);
   CHECK(occurrences(claim_box(html, "P-T beats RI-T"), kYes) == 3);

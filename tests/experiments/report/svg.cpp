@@ -35,6 +35,16 @@ LineChart sample_chart() {
   return chart;
 }
 
+// CHECKs that a chart is well-formed, has no number that is none, and holds all of `parts`.
+void check_chart(const std::string& svg, const std::vector<std::string>& parts = {}) {
+  CHECK(xml_error(svg) == "");
+  CHECK(!contains(svg, "nan"));
+  for (const std::string& part : parts) {
+    CAPTURE(part);
+    CHECK(contains(svg, part));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("the markup check itself refuses what is broken") {
@@ -51,15 +61,10 @@ TEST_CASE("a line chart is well-formed and holds its values") {
     LineChart chart = sample_chart();
     chart.spread = spread;
     const std::string svg = line_chart(chart);
-    CHECK(xml_error(svg) == "");
-    CHECK(contains(svg, "viewBox="));
-    CHECK(contains(svg, "P-T &lt;1&gt;"));
-    CHECK(contains(svg, "RI-T &amp; co"));
-    CHECK(contains(svg, "Epoch 3: 71.25 (70.00 to 72.00)"));
-    CHECK(contains(svg, "Epoch 2: 50.00<"));
-    CHECK(!contains(svg, "nan"));
+    check_chart(svg,
+                {"viewBox=", "P-T &lt;1&gt;", "RI-T &amp; co", "Epoch 3: 71.25 (70.00 to 72.00)",
+                 "Epoch 2: 50.00<", ">20</text>"});  // a tick at a round number
     CHECK(!contains(svg, "inf"));
-    CHECK(contains(svg, ">20</text>"));  // a tick at a round number
     CHECK(contains(svg, "<polygon") == (spread == Spread::kBand));
   }
 }
@@ -67,10 +72,9 @@ TEST_CASE("a line chart is well-formed and holds its values") {
 TEST_CASE("a line is interrupted at a missing value") {
   LineChart chart = sample_chart();
   chart.series = {chart.series[1]};
-  const std::string svg = line_chart(chart);
-  const std::size_t path = svg.find("<path d=\"M");
-  REQUIRE(path != std::string::npos);
-  const std::string drawn = svg.substr(path + 9, svg.find('"', path + 9) - path - 9);
+  const std::vector<std::string> paths = between(line_chart(chart), "<path d=\"", "\"");
+  REQUIRE(!paths.empty());
+  const std::string& drawn = paths[0];
   CHECK(std::count(drawn.begin(), drawn.end(), 'M') == 2);
   CHECK(std::count(drawn.begin(), drawn.end(), 'L') == 1);
 }
@@ -89,22 +93,15 @@ TEST_CASE("an interval past the ceiling does not stretch the axis") {
 }
 
 TEST_CASE("charts of nothing, one point and equal values") {
-  LineChart empty;
-  CHECK(contains(line_chart(empty), "no values to draw"));
-  CHECK(contains(bar_chart({}), "no values to draw"));
-  CHECK(contains(heat_map({}), "no values to draw"));
-  LineChart point;
-  point.series = {{"one", 0, {4}, {0.5}, {}, {}}};
-  const std::string svg = line_chart(point);
-  CHECK(xml_error(svg) == "");
-  CHECK(!contains(svg, "nan"));
-  LineChart flat;
-  flat.series = {{"flat", 0, {0, 1}, {0, 0}, {}, {}}};
-  CHECK(xml_error(line_chart(flat)) == "");
-  for (const double scale : {1e-9, 1e9}) {
-    LineChart scaled;
-    scaled.series = {{"s", 0, {0, scale}, {scale, 3 * scale}, {}, {}}};
-    CHECK(xml_error(line_chart(scaled)) == "");
+  for (const std::string& svg : {line_chart({}), bar_chart({}), heat_map({}), panel_map({})}) {
+    CHECK(contains(svg, "no values to draw"));
+  }
+  LineChart chart;
+  const std::pair<std::vector<double>, std::vector<double>> points[] = {
+      {{4}, {0.5}}, {{0, 1}, {0, 0}}, {{0, 1e-9}, {1e-9, 3e-9}}, {{0, 1e9}, {1e9, 3e9}}};
+  for (const auto& [x, y] : points) {
+    chart.series = {{"s", 0, x, y, {}, {}}};
+    check_chart(line_chart(chart));
   }
 }
 
@@ -131,16 +128,10 @@ TEST_CASE("a bar chart holds its values, and bar lengths are proportional to the
   chart.series = {{"P-T", 0, {80, 40}, {78, kNan}, {82, kNan}, 81.0},
                   {"RI-T", 1, {kNan, 20}, {}, {}, {}}};
   const std::string svg = bar_chart(chart);
-  CHECK(xml_error(svg) == "");
-  CHECK(contains(svg, "layer1.0 &amp; more"));
-  CHECK(contains(svg, "conv1: 80.00 (78.00 to 82.00)"));
-  CHECK(contains(svg, ">40.0</text>"));
-  CHECK(!contains(svg, "nan"));
+  check_chart(svg, {"layer1.0 &amp; more", "conv1: 80.00 (78.00 to 82.00)", ">40.0</text>"});
   std::vector<double> widths;  // of the bars, which alone have a title
-  for (std::size_t at = svg.find("<rect"); at != std::string::npos;
-       at = svg.find("<rect", at + 1)) {
-    const std::string element = svg.substr(at, svg.find('>', at) - at + 1);
-    if (svg.compare(at + element.size(), 7, "<title>") != 0) continue;
+  for (const std::string& element : between(svg, "<rect", "<")) {
+    if (!element.ends_with("\">")) continue;
     widths.push_back(std::stod(element.substr(element.find("width=\"") + 7)));
   }
   REQUIRE(widths.size() == 3);
@@ -156,11 +147,8 @@ TEST_CASE("a heat map holds its values and leaves missing cells empty") {
   map.rows = {"conv1", "fc"};
   map.values = {{0.25, 1.5}, {0.75, kNan}};
   const std::string svg = heat_map(map);
-  CHECK(xml_error(svg) == "");
-  CHECK(contains(svg, "conv1 \u00b7 2 RI-T: 1.50"));
-  CHECK(contains(svg, ">0.75</text>"));
+  check_chart(svg, {"conv1 \u00b7 2 RI-T: 1.50", ">0.75</text>"});
   CHECK(!contains(svg, "fc \u00b7 2 RI-T"));
-  CHECK(!contains(svg, "nan"));
 }
 
 TEST_CASE("a line chart over categories names them") {
@@ -168,11 +156,8 @@ TEST_CASE("a line chart over categories names them") {
   chart.x_label = "Block size";
   chart.x_categories = {"pixels", "4 & 4", "none"};
   chart.series = {{"P-T", 0, {0, 1, 2}, {10, 20, 30}, {}, {}}, {"RI-T", 1, {0, 2}, {5, 8}, {}, {}}};
-  const std::string svg = line_chart(chart);
-  CHECK(xml_error(svg) == "");
-  CHECK(contains(svg, ">pixels</text>"));
-  CHECK(contains(svg, ">4 &amp; 4</text>"));
-  CHECK(contains(svg, "RI-T \u00b7 Block size none: 8.00"));
+  check_chart(line_chart(chart),
+              {">pixels</text>", ">4 &amp; 4</text>", "RI-T \u00b7 Block size none: 8.00"});
   for (const double x : {-1.0, 0.5, 3.0}) {
     chart.series[1].x[1] = x;
     CAPTURE(x);
@@ -189,16 +174,10 @@ TEST_CASE("a panel map mirrors each cell and stays inside the drawing") {
   map.panels = {{"P-T, direct", {0, 0.25, 0.5}, {0, 0.1}, {{90, 91, 92}, {50, kNan, 52}}},
                 {"RI-T", {0, 4, 8}, {0.2, 0.4}, {{10, 20, 30}, {10, 15, 20}}}};
   const std::string svg = panel_map(map);
-  CHECK(xml_error(svg) == "");
-  CHECK(!contains(svg, "nan"));
-  CHECK(contains(svg, "P-T, direct \u00b7 Distance 0.5, noise 0.1: 52.00"));
-  CHECK(contains(svg, ">\u22120.1</text>"));  // the mirrored half of the axis
-  CHECK(contains(svg, ">5</text>"));          // of the second panel's own axis
-  std::vector<std::string> cells;
-  for (std::size_t at = svg.find("<path d=\"M"); at != std::string::npos;
-       at = svg.find("<path d=\"M", at + 1)) {
-    cells.push_back(svg.substr(at + 9, svg.find('"', at + 9) - at - 9));
-  }
+  // Also the mirrored half of the axis, and the second panel's own axis.
+  check_chart(
+      svg, {"P-T, direct \u00b7 Distance 0.5, noise 0.1: 52.00", ">\u22120.1</text>", ">5</text>"});
+  const std::vector<std::string> cells = between(svg, "<path d=\"", "\"");
   REQUIRE(cells.size() == 11);  // 12, less the missing one
   // Each is two boxes, one above the other and as far from the middle of its panel.
   const auto box = [](const std::string& path, std::size_t from) {
@@ -227,5 +206,4 @@ TEST_CASE("a panel map mirrors each cell and stays inside the drawing") {
   map.panels[0].x = {0, 0.25, 0.5};
   map.panels[0].y = {-0.1, 0.1};
   CHECK_THROWS_AS(panel_map(map), Error);
-  CHECK(contains(panel_map({}), "no values to draw"));
 }

@@ -1,5 +1,5 @@
 // A small check that markup is well-formed XML, enough for the charts: elements, attributes in
-// double quotes, text, the five named entities.
+// double quotes, text, the five named entities. And pieces of texts.
 #pragma once
 
 #include <cctype>
@@ -89,6 +89,17 @@ inline std::string xml_error(std::string_view text) {
   }
   if (!open.empty()) return "<" + open.back() + "> is never closed";
   return had_root ? "" : "no element";
+}
+
+// What lies between each `begin` in `text` and the `end` after it.
+inline std::vector<std::string> between(const std::string& text, const std::string& begin,
+                                        const std::string& end) {
+  std::vector<std::string> found;
+  for (std::size_t at = text.find(begin); at != std::string::npos; at = text.find(begin, at + 1)) {
+    const std::size_t from = at + begin.size();
+    found.push_back(text.substr(from, text.find(end, from) - from));
+  }
+  return found;
 }
 
 }  // namespace basin
