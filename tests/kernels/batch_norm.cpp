@@ -14,6 +14,7 @@ namespace {
 
 struct BatchShape {
   int64_t rows, channels;
+  int64_t size() const { return rows * channels; }
   std::string text() const { return std::to_string(rows) + "x" + std::to_string(channels); }
 };
 const BatchShape kShapes[] = {{1, 1},     {1, 17},    {2, 3},    {9, 5},     {64, 16},
@@ -51,20 +52,18 @@ Statistics run_statistics(Guarded<float>& x, const BatchShape& s, bool running, 
                  Guarded<float>(running ? s.channels : 0)};
   std::fill_n(out.running_mean.data(), out.running_mean.size(), 2.0f);
   std::fill_n(out.running_variance.data(), out.running_variance.size(), 3.0f);
-  BatchNormStatistics<float> call{.x = x.data(),
-                                  .mean = out.mean.data(),
-                                  .inverse_std = out.inverse_std.data(),
-                                  .running_mean = out.running_mean.or_null(),
-                                  .running_variance = out.running_variance.or_null(),
+  BatchNormStatistics<float> call{.x = x,
+                                  .mean = out.mean,
+                                  .inverse_std = out.inverse_std,
+                                  .running_mean = out.running_mean,
+                                  .running_variance = out.running_variance,
                                   .epsilon = kEpsilon,
                                   .momentum = momentum,
                                   .rows = s.rows,
                                   .channels = s.channels};
-  Guarded<double> partials(call.partials_size());
-  call.partials = partials.data();
-  run_checked({&x},
-              {&out.mean, &out.inverse_std, &out.running_mean, &out.running_variance, &partials},
-              [&] { device::run(call); });
+  Guarded<double> partials = partials_of(call);
+  run_call({&x}, {&out.mean, &out.inverse_std, &out.running_mean, &out.running_variance, &partials},
+           call);
   return out;
 }
 
@@ -94,9 +93,15 @@ struct Parameters {
   Guarded<float> mean, inverse_std, weight, bias;
 
   BatchNormInput<float> input(const Guarded<float>& x) const {
-    return {x.data(), mean.data(), inverse_std.data(), weight.data(), bias.data()};
+    return {x, mean, inverse_std, weight, bias};
   }
 };
+
+// Those of normal numbers with mean 1000 and deviation 0.01.
+void set_far_from_zero(Parameters& p) {
+  std::fill_n(p.mean.data(), p.mean.size(), 1000.0f);
+  std::fill_n(p.inverse_std.data(), p.inverse_std.size(), 100.0f);
+}
 
 Parameters parameters(int64_t channels, Values values) {
   Parameters p{filled<float>(channels, values, 11), filled<float>(channels, values, 12),
@@ -110,16 +115,15 @@ Parameters parameters(int64_t channels, Values values) {
 
 void check_forward(const BatchShape& s, Guarded<float>& x, Parameters& p, bool relu,
                    bool with_residual, Values values, Comparison& comparison) {
-  const int64_t size = s.rows * s.channels;
+  const int64_t size = s.size();
   Guarded<float> residual = filled<float>(with_residual ? size : 0, values, 2), y(size);
-  run_checked({&x, &residual, &p.mean, &p.inverse_std, &p.weight, &p.bias}, {&y}, [&] {
-    device::run(BatchNormForward<float>{.input = p.input(x),
-                                        .residual = residual.or_null(),
-                                        .y = y.data(),
-                                        .relu = relu,
-                                        .rows = s.rows,
-                                        .channels = s.channels});
-  });
+  run_call({&x, &residual, &p.mean, &p.inverse_std, &p.weight, &p.bias}, {&y},
+           BatchNormForward<float>{.input = p.input(x),
+                                   .residual = residual,
+                                   .y = y,
+                                   .relu = relu,
+                                   .rows = s.rows,
+                                   .channels = s.channels});
   for (int64_t i = 0; i < size; ++i) {
     const int64_t c = i % s.channels;
     const double normalised = (double(x[i]) - p.mean[c]) * p.inverse_std[c] * double(p.weight[c]);
@@ -134,7 +138,7 @@ void check_forward(const BatchShape& s, Guarded<float>& x, Parameters& p, bool r
 void check_backward(const BatchShape& s, Guarded<float>& x, Parameters& p, int options,
                     Values values, Comparison& sums, Comparison& elements) {
   const bool relu = options & 1, accumulate = options & 8;
-  const int64_t size = s.rows * s.channels;
+  const int64_t size = s.size();
   Guarded<float> dy = filled<float>(size, values, 3);
   Guarded<float> y = filled<float>(relu ? size : 0, Values::kNormal, 4);
   for (int64_t i = 0; i < y.size(); ++i) y[i] = std::max(y[i], 0.0f);
@@ -145,19 +149,18 @@ void check_backward(const BatchShape& s, Guarded<float>& x, Parameters& p, int o
                  dweight = out(true, s.channels, 7), dbias = out(true, s.channels, 8);
   const Guarded<float> dx0 = dx, dresidual0 = dresidual, dweight0 = dweight, dbias0 = dbias;
   BatchNormBackward<float> call{.input = p.input(x),
-                                .y = y.or_null(),
-                                .dy = dy.data(),
+                                .y = y,
+                                .dy = dy,
                                 .relu = relu,
-                                .dx = {dx.or_null(), accumulate},
-                                .dresidual = {dresidual.or_null(), accumulate},
-                                .dweight = {dweight.data(), accumulate},
-                                .dbias = {dbias.data(), accumulate},
+                                .dx = {dx, accumulate},
+                                .dresidual = {dresidual, accumulate},
+                                .dweight = {dweight, accumulate},
+                                .dbias = {dbias, accumulate},
                                 .rows = s.rows,
                                 .channels = s.channels};
-  Guarded<double> partials(call.partials_size());
-  call.partials = partials.data();
-  run_checked({&x, &y, &dy, &p.mean, &p.inverse_std, &p.weight},
-              {&dx, &dresidual, &dweight, &dbias, &partials}, [&] { device::run(call); });
+  Guarded<double> partials = partials_of(call);
+  run_call({&x, &y, &dy, &p.mean, &p.inverse_std, &p.weight},
+           {&dx, &dresidual, &dweight, &dbias, &partials}, call);
   const auto rows = double(s.rows);
   for (int64_t c = 0; c < s.channels; ++c) {
     double sum_dz = 0, sum_dzx = 0, abs_dz = 0, abs_dzx = 0;
@@ -195,9 +198,9 @@ void check_backward(const BatchShape& s, Guarded<float>& x, Parameters& p, int o
   elements.check("input gradients, " + what);
 }
 
-// Values around a mean that is large beside their spread, and the statistics that belong to them.
+// Values around a mean that is large beside their spread.
 Guarded<float> far_from_zero(const BatchShape& s, float mean, float spread) {
-  Guarded<float> x = filled<float>(s.rows * s.channels, Values::kNormal, 21);
+  Guarded<float> x = filled<float>(s.size(), Values::kNormal, 21);
   for (int64_t i = 0; i < x.size(); ++i) x[i] = mean + spread * x[i];
   return x;
 }
@@ -206,8 +209,8 @@ Guarded<float> far_from_zero(const BatchShape& s, float mean, float spread) {
 
 TEST_CASE("batch norm statistics are exact on small integers") {
   for (const BatchShape& s : kExactShapes) {
-    if (too_large(s.rows * s.channels)) continue;
-    Guarded<float> x = filled<float>(s.rows * s.channels, Values::kIntegers, 1);
+    if (too_large(s.size())) continue;
+    Guarded<float> x = filled<float>(s.size(), Values::kIntegers, 1);
     const Statistics got = run_statistics(x, s, true, 0.5);
     for (int64_t c = 0; c < s.channels; ++c) {
       const Moments m = moments_of(x, s, c);
@@ -225,9 +228,9 @@ TEST_CASE("batch norm statistics are exact on small integers") {
 TEST_CASE("batch norm statistics are within the tolerance on random numbers") {
   Comparison means(false), deviations(false);
   for (const BatchShape& s : kShapes) {
-    if (too_large(s.rows * s.channels)) continue;
+    if (too_large(s.size())) continue;
     for (Values values : {Values::kNormal, Values::kPositive}) {
-      Guarded<float> x = filled<float>(s.rows * s.channels, values, 1);
+      Guarded<float> x = filled<float>(s.size(), values, 1);
       check_statistics(x, s, means, deviations);
     }
     Guarded<float> far = far_from_zero(s, 1000, 0.01f);
@@ -251,8 +254,8 @@ TEST_CASE("batch norm statistics of a small variance around a large mean") {
 TEST_CASE("batch norm forward is exact on small integers") {
   Comparison comparison(true);
   for (const BatchShape& s : kShapes) {
-    if (too_large(s.rows * s.channels)) continue;
-    Guarded<float> x = filled<float>(s.rows * s.channels, Values::kIntegers, 1);
+    if (too_large(s.size())) continue;
+    Guarded<float> x = filled<float>(s.size(), Values::kIntegers, 1);
     Parameters p = parameters(s.channels, Values::kIntegers);
     for (int options = 0; options < 4; ++options) {
       check_forward(s, x, p, options & 1, options & 2, Values::kIntegers, comparison);
@@ -263,18 +266,15 @@ TEST_CASE("batch norm forward is exact on small integers") {
 TEST_CASE("batch norm forward is within the tolerance, also far from zero") {
   Comparison comparison(false);
   for (const BatchShape& s : kShapes) {
-    if (too_large(s.rows * s.channels)) continue;
+    if (too_large(s.size())) continue;
     for (Values values : {Values::kNormal, Values::kPositive}) {
-      Guarded<float> x = filled<float>(s.rows * s.channels, values, 1);
+      Guarded<float> x = filled<float>(s.size(), values, 1);
       Parameters p = parameters(s.channels, values);
       for (int options = 0; options < 4; ++options) {
         check_forward(s, x, p, options & 1, options & 2, values, comparison);
       }
       Guarded<float> far = far_from_zero(s, 1000, 0.01f);
-      for (int64_t c = 0; c < s.channels; ++c) {
-        p.mean[c] = 1000;
-        p.inverse_std[c] = 100;
-      }
+      set_far_from_zero(p);
       check_forward(s, far, p, false, false, values, comparison);
     }
   }
@@ -284,8 +284,8 @@ TEST_CASE("batch norm forward is within the tolerance, also far from zero") {
 TEST_CASE("batch norm backward is exact on small integers") {
   Comparison sums(true), elements(true);
   for (const BatchShape& s : kExactShapes) {
-    if (too_large(s.rows * s.channels)) continue;
-    Guarded<float> x = filled<float>(s.rows * s.channels, Values::kIntegers, 1);
+    if (too_large(s.size())) continue;
+    Guarded<float> x = filled<float>(s.size(), Values::kIntegers, 1);
     Parameters p = parameters(s.channels, Values::kIntegers);
     for (int options = 0; options < 16; ++options) {
       check_backward(s, x, p, options, Values::kIntegers, sums, elements);
@@ -296,18 +296,15 @@ TEST_CASE("batch norm backward is exact on small integers") {
 TEST_CASE("batch norm backward is within the tolerance, also far from zero") {
   Comparison sums(false), elements(false);
   for (const BatchShape& s : kShapes) {
-    if (too_large(s.rows * s.channels)) continue;
+    if (too_large(s.size())) continue;
     for (Values values : {Values::kNormal, Values::kPositive}) {
-      Guarded<float> x = filled<float>(s.rows * s.channels, values, 1);
+      Guarded<float> x = filled<float>(s.size(), values, 1);
       Parameters p = parameters(s.channels, values);
       for (int options : {6, 7, 14, 15}) {
         check_backward(s, x, p, options, values, sums, elements);
       }
       Guarded<float> far = far_from_zero(s, 1000, 0.01f);
-      for (int64_t c = 0; c < s.channels; ++c) {
-        p.mean[c] = 1000;
-        p.inverse_std[c] = 100;
-      }
+      set_far_from_zero(p);
       check_backward(s, far, p, 7, values, sums, elements);
     }
   }
@@ -320,9 +317,7 @@ TEST_CASE("the inverse deviation of running statistics") {
   variance[0] = 0;
   variance[1] = 3;
   variance[2] = 0.25f;
-  run_checked({&variance}, {&inverse_std}, [&] {
-    device::run(BatchNormInverseStd<float>{variance.data(), inverse_std.data(), 1, 3});
-  });
+  run_call({&variance}, {&inverse_std}, BatchNormInverseStd<float>{variance, inverse_std, 1, 3});
   CHECK(inverse_std[0] == 1);
   CHECK(inverse_std[1] == 0.5f);
   CHECK(inverse_std[2] == static_cast<float>(1 / std::sqrt(1.25)));
@@ -339,62 +334,54 @@ TEST_CASE("batch norm on bfloat16") {
     Numbers x(size, 1), residual(size, 2), y(size), dy(size, 3), dx(size), dresidual(size, 4);
     Guarded<float> weight = filled<float>(channels, Values::kPositive, 5),
                    bias = filled<float>(channels, Values::kNormal, 6);
-    Guarded<float> mean_half(channels), mean_single(channels), std_half(channels),
-        std_single(channels), sums_half(2 * channels), sums_single(2 * channels);
+    Twice<float> means(channels), deviations(channels), gradient_sums(2 * channels);
     in_both_types([&]<class T>(T) {
-      const bool is_half = std::is_same_v<T, Bf16>;
-      Guarded<float>& mean = is_half ? mean_half : mean_single;
-      Guarded<float>& inverse_std = is_half ? std_half : std_single;
-      Guarded<float>& sum = is_half ? sums_half : sums_single;
-      BatchNormStatistics<T> moments{.x = of<T>(x).data(),
-                                     .mean = mean.data(),
-                                     .inverse_std = inverse_std.data(),
+      Guarded<float>&mean = of<T>(means), &inverse_std = of<T>(deviations),
+      &sum = of<T>(gradient_sums);
+      BatchNormStatistics<T> moments{.x = of<T>(x),
+                                     .mean = mean,
+                                     .inverse_std = inverse_std,
                                      .running_mean = nullptr,
                                      .running_variance = nullptr,
                                      .epsilon = 1e-3,
                                      .momentum = 0.1,
                                      .rows = rows,
                                      .channels = channels};
-      const BatchNormInput<T> input{of<T>(x).data(), mean.data(), inverse_std.data(), weight.data(),
-                                    bias.data()};
+      const BatchNormInput<T> input{of<T>(x), mean, inverse_std, weight, bias};
       BatchNormBackward<T> backward{.input = input,
-                                    .y = of<T>(y).data(),
-                                    .dy = of<T>(dy).data(),
+                                    .y = of<T>(y),
+                                    .dy = of<T>(dy),
                                     .relu = true,
-                                    .dx = {of<T>(dx).data(), false},
-                                    .dresidual = {of<T>(dresidual).data(), true},
-                                    .dweight = {sum.data(), false},
-                                    .dbias = {sum.data() + channels, false},
+                                    .dx = {of<T>(dx)},
+                                    .dresidual = {of<T>(dresidual), true},
+                                    .dweight = {sum},
+                                    .dbias = {sum.data() + channels},
                                     .rows = rows,
                                     .channels = channels};
-      Guarded<double> partials(moments.partials_size()), more(backward.partials_size());
-      moments.partials = partials.data();
-      backward.partials = more.data();
-      run_checked({&of<T>(x)}, {&mean, &inverse_std, &partials}, [&] { device::run(moments); });
-      if (is_half) {  // after float
-        statistics.floats(mean_half, mean_single, 1);
-        statistics.floats(std_half, std_single, 40);
+      Guarded<double> partials = partials_of(moments), more = partials_of(backward);
+      run_call({&of<T>(x)}, {&mean, &inverse_std, &partials}, moments);
+      if (std::is_same_v<T, Bf16>) {  // after float
+        statistics.floats(means, 1);
+        statistics.floats(deviations, 40);
         // From here on both types get the same.
-        std::copy_n(mean_single.data(), channels, mean_half.data());
-        std::copy_n(std_single.data(), channels, std_half.data());
+        means.half = means.single;
+        deviations.half = deviations.single;
       }
-      run_checked({&of<T>(x), &of<T>(residual), &mean, &inverse_std, &weight, &bias}, {&of<T>(y)},
-                  [&] {
-                    device::run(BatchNormForward<T>{.input = input,
-                                                    .residual = of<T>(residual).data(),
-                                                    .y = of<T>(y).data(),
-                                                    .relu = true,
-                                                    .rows = rows,
-                                                    .channels = channels});
-                  });
-      run_checked({&of<T>(x), &of<T>(y), &of<T>(dy), &mean, &inverse_std, &weight},
-                  {&of<T>(dx), &of<T>(dresidual), &sum, &more}, [&] { device::run(backward); });
+      run_call({&of<T>(x), &of<T>(residual), &mean, &inverse_std, &weight, &bias}, {&of<T>(y)},
+               BatchNormForward<T>{.input = input,
+                                   .residual = of<T>(residual),
+                                   .y = of<T>(y),
+                                   .relu = true,
+                                   .rows = rows,
+                                   .channels = channels});
+      run_call({&of<T>(x), &of<T>(y), &of<T>(dy), &mean, &inverse_std, &weight},
+               {&of<T>(dx), &of<T>(dresidual), &sum, &more}, backward);
     });
     forward.results(y, 20);
     // One row has no deviation, and a large factor for what then cancels.
     gradients.results(dx, rows == 1 ? 300 : 20);
     gradients.results(dresidual, 10);
-    sums.floats(sums_half, sums_single, 10 * static_cast<double>(rows));
+    sums.floats(gradient_sums, 10 * static_cast<double>(rows));
   }
 }
 #else

@@ -248,23 +248,10 @@ void check_all(bool integers) {
 
 }  // namespace
 
-TEST_CASE("conv2d forward on small integers") {
-  check_all<Forward>(true);
-}
-TEST_CASE("conv2d backward-data on small integers") {
-  check_all<BackwardData>(true);
-}
-TEST_CASE("conv2d backward-weights on small integers") {
-  check_all<BackwardWeights>(true);
-}
-TEST_CASE("conv2d forward on random numbers") {
-  check_all<Forward>(false);
-}
-TEST_CASE("conv2d backward-data on random numbers") {
-  check_all<BackwardData>(false);
-}
-TEST_CASE("conv2d backward-weights on random numbers") {
-  check_all<BackwardWeights>(false);
+TEST_CASE_TEMPLATE("conv2d against its definition", Direction, Forward, BackwardData,
+                   BackwardWeights) {
+  check_all<Direction>(true);
+  check_all<Direction>(false);
 }
 
 TEST_CASE("conv2d forward with bias, residual and ReLU") {
