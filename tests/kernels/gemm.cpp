@@ -22,17 +22,16 @@ void check_products(Values values, Comparison& comparison) {
       auto a = filled<float>(m * k, values, ++seed), b = filled<float>(k * n, values, ++seed);
       auto c = output<float>(m * n, accumulate, values, ++seed);
       const auto start = c;
-      run_checked({&a, &b}, {&c}, [&] {
-        cpu::run(Gemm<float>{.transpose_a = transpose_a,
-                             .transpose_b = transpose_b,
-                             .m = m,
-                             .n = n,
-                             .k = k,
-                             .a = a.data(),
-                             .b = b.data(),
-                             .c = c.data(),
-                             .accumulate = accumulate});
-      });
+      run_call({&a, &b}, {&c},
+               Gemm<float>{.transpose_a = transpose_a,
+                           .transpose_b = transpose_b,
+                           .m = m,
+                           .n = n,
+                           .k = k,
+                           .a = a,
+                           .b = b,
+                           .c = c,
+                           .accumulate = accumulate});
       for (int64_t i = 0; i < m; ++i) {
         for (int64_t j = 0; j < n; ++j) {
           double sum = accumulate ? start[i * n + j] : 0, magnitude = std::abs(sum);
@@ -68,16 +67,13 @@ TEST_CASE("gemm in double is the definition") {
   const double a[] = {1, 2, 3, 4, 5, 6}, b[] = {7, 8, 9, 10, 11, 12};
   double c[] = {1, 1, 1, 1};
   cpu::run(Gemm<double>{.m = 2, .n = 2, .k = 3, .a = a, .b = b, .c = c, .accumulate = true});
-  CHECK(c[0] == 59);
-  CHECK(c[1] == 65);
-  CHECK(c[2] == 140);
-  CHECK(c[3] == 155);
+  const double want[] = {59, 65, 140, 155};
+  for (int i = 0; i < 4; ++i) CHECK(c[i] == want[i]);
   cpu::run(Gemm<double>{
       .transpose_a = true, .transpose_b = true, .m = 2, .n = 2, .k = 3, .a = a, .b = b, .c = c});
-  CHECK(c[0] == 1 * 7 + 3 * 8 + 5 * 9);
-  CHECK(c[1] == 1 * 10 + 3 * 11 + 5 * 12);
-  CHECK(c[2] == 2 * 7 + 4 * 8 + 6 * 9);
-  CHECK(c[3] == 2 * 10 + 4 * 11 + 6 * 12);
+  const double of_transposed[] = {1 * 7 + 3 * 8 + 5 * 9, 1 * 10 + 3 * 11 + 5 * 12,
+                                  2 * 7 + 4 * 8 + 6 * 9, 2 * 10 + 4 * 11 + 6 * 12};
+  for (int i = 0; i < 4; ++i) CHECK(c[i] == of_transposed[i]);
 }
 
 TEST_CASE("gradient of linear, also of an input that is used twice") {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernels/base/check.h"
 #include "tests/support/bf16_case.h"
 #include "tests/support/kernel_case.h"
 #include "tests/support/op_gradient.h"
@@ -14,6 +15,8 @@ namespace {
 
 struct Rows {
   int64_t rows, classes;
+  int64_t size() const { return rows * classes; }
+  std::string text() const { return concat(rows, " rows of ", classes); }
 };
 const Rows kShapes[] = {{1, 1},  {1, 3},  {5, 2},   {7, 16},  {3, 17},
                         {2, 64}, {4, 65}, {33, 10}, {3, 100}, {17, 1001}};
@@ -27,7 +30,7 @@ double log_sum_exp(const float* x, int64_t classes) {
 }
 
 void check_softmax(const Rows& s, Values values, Comparison& loss_values, Comparison& gradients) {
-  const int64_t size = s.rows * s.classes;
+  const int64_t size = s.size();
   Guarded<float> logits = filled<float>(size, values, 1);
   Guarded<float> targets = filled<float>(size, Values::kPositive, 2);
   if (values == Values::kNormal) {  // a label each, mixed with a second one
@@ -75,13 +78,12 @@ void check_softmax(const Rows& s, Values values, Comparison& loss_values, Compar
     }
   }
   loss_values.value(loss[0], total / double(s.rows), magnitude / double(s.rows));
-  const std::string what = std::to_string(s.rows) + " rows of " + std::to_string(s.classes);
-  loss_values.check("softmax loss, " + what);
-  gradients.check("softmax gradient, " + what);
+  loss_values.check("softmax loss, " + s.text());
+  gradients.check("softmax gradient, " + s.text());
 }
 
 void check_sigmoid(const Rows& s, Values values, Comparison& loss_values, Comparison& gradients) {
-  const int64_t size = s.rows * s.classes;
+  const int64_t size = s.size();
   Guarded<float> logits = filled<float>(size, values, 3), targets(size);
   for (int64_t i = 0; i < size; ++i) targets[i] = static_cast<float>(i % 3) / 2;
   Guarded<float> loss(1), loss_alone(1), dlogits(size);
@@ -98,35 +100,25 @@ void check_sigmoid(const Rows& s, Values values, Comparison& loss_values, Compar
     gradients.value(dlogits[i], (sigmoid - t) / double(size), (sigmoid + t) / double(size));
   }
   loss_values.value(loss[0], total / double(size), total / double(size));
-  const std::string what = std::to_string(s.rows) + " rows of " + std::to_string(s.classes);
-  loss_values.check("sigmoid loss, " + what);
-  gradients.check("sigmoid gradient, " + what);
+  loss_values.check("sigmoid loss, " + s.text());
+  gradients.check("sigmoid gradient, " + s.text());
 }
 
 }  // namespace
 
-TEST_CASE("softmax cross entropy and its gradient are within the tolerance") {
-  Comparison loss_values(false), gradients(false);
-  for (const Rows& shape : kShapes) {
-    if (too_large(shape.rows * shape.classes)) continue;
-    for (Values values : {Values::kIntegers, Values::kNormal, Values::kPositive}) {
-      check_softmax(shape, values, loss_values, gradients);
+TEST_CASE("the losses and their gradients are within the tolerance") {
+  for (const auto& [name, check] :
+       {std::pair("softmax", &check_softmax), std::pair("sigmoid", &check_sigmoid)}) {
+    Comparison loss_values(false), gradients(false);
+    for (const Rows& shape : kShapes) {
+      if (too_large(shape.size())) continue;
+      for (Values values : {Values::kIntegers, Values::kNormal, Values::kPositive}) {
+        check(shape, values, loss_values, gradients);
+      }
     }
+    loss_values.report(concat(name, " loss"));
+    gradients.report(concat(name, " gradient"));
   }
-  loss_values.report("softmax loss");
-  gradients.report("softmax gradient");
-}
-
-TEST_CASE("sigmoid cross entropy and its gradient are within the tolerance") {
-  Comparison loss_values(false), gradients(false);
-  for (const Rows& shape : kShapes) {
-    if (too_large(shape.rows * shape.classes)) continue;
-    for (Values values : {Values::kIntegers, Values::kNormal, Values::kPositive}) {
-      check_sigmoid(shape, values, loss_values, gradients);
-    }
-  }
-  loss_values.report("sigmoid loss");
-  gradients.report("sigmoid gradient");
 }
 
 TEST_CASE("the losses at their limits: large logits, equal logits, labels without mass") {
@@ -193,8 +185,7 @@ TEST_CASE("batches added up: losses in order, hits, and the first diverged batch
     sums[0] = {0.7, 5, 11, 3, 0, 0};
     LossSums want = sums[0];
     for (const Batch& batch : batches) {
-      Guarded<float> loss(1);
-      loss[0] = batch.loss;
+      Guarded<float> loss = scalar(batch.loss);
       Guarded<int32_t> predictions(counted ? batch.rows : 0), expected(predictions.size());
       for (int64_t row = 0; row < predictions.size(); ++row) {
         predictions[row] = static_cast<int32_t>(row % 7);
@@ -218,8 +209,7 @@ TEST_CASE("batches added up: losses in order, hits, and the first diverged batch
     Guarded<LossSums> sums(1);
     sums[0] = {};
     for (const float value : {1e6f, bad, 1.0f, 3e6f}) {
-      Guarded<float> loss(1);
-      loss[0] = value;
+      Guarded<float> loss = scalar(value);
       run_call({&loss}, {&sums}, AddLoss{loss, nullptr, nullptr, sums, 1e6, 4});
     }
     CHECK(sums[0].batches == 4);
@@ -232,7 +222,7 @@ TEST_CASE("batches added up: losses in order, hits, and the first diverged batch
 TEST_CASE("the losses of bfloat16") {
   StorageComparison gradients("gradients"), losses("losses");
   for (const Rows& s : {Rows{1, 1}, Rows{9, 17}, Rows{3, 100}}) {
-    const int64_t size = s.rows * s.classes;
+    const int64_t size = s.size();
     Numbers logits(size, 1), softmax(size), sigmoid(size);
     Guarded<float> targets = filled<float>(size, Values::kPositive, 2);
     Twice<int32_t> predictions(s.rows);

@@ -2,6 +2,7 @@
 // tolerance.
 #include "kernels/pool/call.h"
 
+#include "kernels/base/check.h"
 #include "tests/support/bf16_case.h"
 #include "tests/support/kernel_case.h"
 #include "tests/support/op_gradient.h"
@@ -13,10 +14,7 @@ namespace {
 
 struct PoolShape {
   int64_t batch, height, width, channels;
-  std::string text() const {
-    return std::to_string(batch) + "x" + std::to_string(height) + "x" + std::to_string(width) +
-           "x" + std::to_string(channels);
-  }
+  std::string text() const { return concat(batch, "x", height, "x", width, "x", channels); }
 };
 
 const PoolShape kShapes[] = {{1, 1, 1, 1},  {1, 1, 1, 17},  {1, 2, 3, 3},    {2, 5, 7, 5},
@@ -94,8 +92,7 @@ void check_average_pool(int64_t batch, int64_t area, int64_t channels, Values va
       forward.value(y[n * channels + c], sum / double(area), magnitude / double(area));
     }
   }
-  const std::string what = std::to_string(batch) + "x" + std::to_string(area) + "x" +
-                           std::to_string(channels) + " of " + name_of(values);
+  const std::string what = concat(batch, "x", area, "x", channels, " of ", name_of(values));
   forward.check("average pool forward, " + what);
   backward.check("average pool backward, " + what);
 }
@@ -176,28 +173,19 @@ TEST_CASE("pooling of bfloat16") {
   }
 }
 #else
-TEST_CASE("gradient of max_pool, also of an input that is used twice") {
-  for (const Shape& shape :
-       {Shape{1, 1, 1, 1}, Shape{2, 5, 4, 3}, Shape{1, 6, 7, 2}, Shape{1, 5, 6, 2}}) {
+TEST_CASE("gradients of the pools, also of an input that is used twice") {
+  for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{2, 5, 4, 3}, Shape{1, 6, 7, 2},
+                             Shape{1, 5, 6, 2}, Shape{3, 2, 3, 65}, Shape{2, 4, 4, 2}}) {
     Inputs inputs;
     const Tensor x = inputs.add("x", shape);
     inputs.allocate();
+    const auto average = [&](Tape& tape) { return global_average_pool(tape, x); };
+    inputs.check("global_average_pool " + shape.text(), average);
+    inputs.check_twice("global_average_pool " + shape.text(), average);
     space_out(x);
-    const auto op = [&](Tape& tape) { return max_pool(tape, x); };
-    inputs.check("max_pool " + shape.text(), op);
-    inputs.check_twice("max_pool " + shape.text(), op);
-  }
-}
-
-TEST_CASE("gradient of global_average_pool, also of an input that is used twice") {
-  for (const Shape& shape :
-       {Shape{1, 1, 1, 1}, Shape{2, 5, 4, 3}, Shape{3, 2, 3, 65}, Shape{2, 4, 4, 2}}) {
-    Inputs inputs;
-    const Tensor x = inputs.add("x", shape);
-    inputs.allocate();
-    const auto op = [&](Tape& tape) { return global_average_pool(tape, x); };
-    inputs.check("global_average_pool " + shape.text(), op);
-    inputs.check_twice("global_average_pool " + shape.text(), op);
+    const auto max = [&](Tape& tape) { return max_pool(tape, x); };
+    inputs.check("max_pool " + shape.text(), max);
+    inputs.check_twice("max_pool " + shape.text(), max);
   }
 }
 #endif
