@@ -25,40 +25,25 @@ std::vector<T> download(const Tensor& from, Stream& stream) {
 // As noise_dataset, with up to `labels` labels an image.
 std::shared_ptr<const Dataset> multi_label_dataset(int64_t size, int64_t side, int64_t labels) {
   const auto noise = noise_dataset(size, side, labels);
-  DatasetInfo info;
-  info.name = "multi-label noise";
-  info.height = info.width = side;
-  info.class_names = noise->class_names();
-  info.multi_label = true;
-  info.mean = noise->mean();
-  info.stddev = noise->stddev();
   Bytes rows;
   for (int64_t i = 0; i < size; ++i) {
     for (int64_t label = 0; label < labels; ++label) rows.push_back((i >> label) % 2);
   }
-  return std::make_shared<const ArrayDataset>(info, rows, read_images(*noise));
+  return std::make_shared<const ArrayDataset>(
+      square_images("multi-label noise", side, labels, true), rows, read_images(*noise));
 }
 
 // The same images, as if each had to be decoded.
 class Decoded : public Dataset {
  public:
   explicit Decoded(std::shared_ptr<const Dataset> images)
-      : Dataset(info(*images), std::vector<int32_t>(images->size(), 0)),
+      : Dataset(square_images("decoded", images->height(), 1),
+                std::vector<int32_t>(images->size(), 0)),
         images_(std::move(images)) {}
   bool in_memory() const override { return false; }
   void read(int64_t index, uint8_t* pixels) const override { images_->read(index, pixels); }
 
  private:
-  static DatasetInfo info(const Dataset& images) {
-    DatasetInfo info;
-    info.name = "decoded";
-    info.height = images.height();
-    info.width = images.width();
-    info.class_names = {"all"};
-    info.mean = images.mean();
-    info.stddev = images.stddev();
-    return info;
-  }
   std::shared_ptr<const Dataset> images_;
 };
 
@@ -165,14 +150,13 @@ TEST_CASE("batch feed: batches are what their bytes, shuffle and mixup say") {
           CAPTURE(way.resident);
           CAPTURE(augment);
           CAPTURE(shuffled);
-          LoaderOptions options;
-          options.batch_size = 4;
-          options.seed = 5;
-          options.shuffle = true;
-          options.augment = augment;
-          options.block_size = shuffled == 1 ? 4 : 0;
-          options.pixel_shuffle = shuffled == 2;
-          options.shuffle_seed = 1234;
+          LoaderOptions options{.batch_size = 4,
+                                .seed = 5,
+                                .shuffle = true,
+                                .augment = augment,
+                                .block_size = shuffled == 1 ? 4 : 0,
+                                .pixel_shuffle = shuffled == 2,
+                                .shuffle_seed = 1234};
           const Difference plain = compare(dataset, options, way.resident, way.device);
           CHECK(plain.images == 0);
           CHECK(plain.targets == 0);
@@ -193,10 +177,8 @@ TEST_CASE("batch feed: a batch in bf16 is the batch in floats, each rounded once
     for (const float alpha : {0.0f, 0.7f}) {
       CAPTURE(is_resident);
       CAPTURE(alpha);
-      LoaderOptions options;
-      options.batch_size = 4;
-      options.shuffle = options.augment = true;
-      options.mixup_alpha = alpha;
+      const LoaderOptions options{
+          .batch_size = 4, .shuffle = true, .augment = true, .mixup_alpha = alpha};
       Stream stream(Device::kEmulated);
       ResidentImages resident(is_resident ? std::optional<int64_t>() : 0);
       BatchFeed floats(dataset, options, stream, resident);
@@ -230,8 +212,7 @@ TEST_CASE("batch feed: a batch in bf16 is the batch in floats, each rounded once
 
 TEST_CASE("batch feed: images that are decoded stay on the device unless they are augmented") {
   const auto decoded = std::make_shared<const Decoded>(noise_dataset(10, 8, 2));
-  LoaderOptions options;
-  options.batch_size = 4;
+  LoaderOptions options{.batch_size = 4};
   for (const Device device : {Device::kEmulated, Device::kCpu}) {
     options.augment = false;
     CHECK(compare(decoded, options, true, device).images == 0);

@@ -8,7 +8,7 @@ using namespace basin::data;
 
 TEST_CASE("gzip files of every length around zlib's and our chunk sizes come back whole") {
   RandomStream random(3, RandomPurpose::kNoise);
-  const TemporaryFolder folder;
+  const DataFolder folder;
   for (const size_t size : {size_t{0}, size_t{1}, size_t{1000}, (size_t{1} << 24) + 5}) {
     Bytes bytes(size);
     for (size_t i = 0; i < size; i += 97) bytes[i] = static_cast<uint8_t>(random.bits());
@@ -18,7 +18,7 @@ TEST_CASE("gzip files of every length around zlib's and our chunk sizes come bac
 }
 
 TEST_CASE("text files give their lines, whatever ends them") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const auto lines = [&](const std::string& text) {
     write_text(folder.path("x.txt"), text);
     return read_lines(folder.path("x.txt"), "no remedy");

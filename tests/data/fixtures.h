@@ -3,7 +3,6 @@
 
 #include <doctest/doctest.h>
 #include <stb_image_write.h>
-#include <stdlib.h>
 #include <zlib.h>
 
 #include <filesystem>
@@ -16,27 +15,18 @@
 #include "data/sources/registry.h"
 #include "kernels/base/check.h"
 #include "tests/support/errors.h"
+#include "tests/support/temporary_folder.h"
 
 namespace basin::data {
 
 using Bytes = std::vector<uint8_t>;
 using test::contains, test::error_of;
 
-// A folder that is removed with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "basin-data-XXXXXX").string();
-    REQUIRE(mkdtemp(name.data()) != nullptr);
-    path_ = name;
+// A temporary folder that gives the paths of its files as strings.
+struct DataFolder : TemporaryFolder {
+  std::string path(const std::string& file = "") const {
+    return (TemporaryFolder::path / file).string();
   }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  std::string path(const std::string& file = "") const { return (path_ / file).string(); }
-
- private:
-  std::filesystem::path path_;
 };
 
 inline void write_file(const std::string& path, const Bytes& bytes) {
@@ -81,6 +71,11 @@ inline Bytes gzip(const Bytes& bytes) {
   return out;
 }
 
+// The message with which loading fails; "" where it does not.
+inline std::string load_error(const DataOptions& options) {
+  return error_of([&] { load_data(options); });
+}
+
 // An IDX file of unsigned bytes.
 inline Bytes idx_bytes(const std::vector<uint32_t>& dims, const Bytes& values) {
   Bytes bytes{0, 0, 8, static_cast<uint8_t>(dims.size())};
@@ -90,6 +85,14 @@ inline Bytes idx_bytes(const std::vector<uint32_t>& dims, const Bytes& values) {
   }
   bytes.insert(bytes.end(), values.begin(), values.end());
   return bytes;
+}
+
+// Square images, classes "0", "1" and so on.
+inline DatasetInfo square_images(const std::string& name, int64_t side, int64_t classes,
+                                 bool multi_label = false) {
+  DatasetInfo info{name, side, side, {}, multi_label, {0.4f, 0.5f, 0.6f}, {0.2f, 0.25f, 0.3f}};
+  for (int64_t c = 0; c < classes; ++c) info.class_names.push_back(std::to_string(c));
+  return info;
 }
 
 inline Bytes read_image(const Dataset& dataset, int64_t index) {
@@ -110,18 +113,13 @@ inline Bytes read_images(const Dataset& dataset) {
 
 // `size` images [side, side, 3] of noise, classes in turn.
 inline std::shared_ptr<const Dataset> noise_dataset(int64_t size, int64_t side, int64_t classes) {
-  DatasetInfo info;
-  info.name = "noise";
-  info.height = info.width = side;
-  for (int64_t c = 0; c < classes; ++c) info.class_names.push_back(std::to_string(c));
-  info.mean = {0.4f, 0.5f, 0.6f};
-  info.stddev = {0.2f, 0.25f, 0.3f};
   std::vector<int32_t> labels;
   for (int64_t i = 0; i < size; ++i) labels.push_back(static_cast<int32_t>(i % classes));
   Bytes pixels(size * side * side * 3);
   RandomStream random(99, RandomPurpose::kNoise);
   for (uint8_t& pixel : pixels) pixel = static_cast<uint8_t>(random.bits());
-  return std::make_shared<const ArrayDataset>(info, labels, pixels);
+  return std::make_shared<const ArrayDataset>(square_images("noise", side, classes), labels,
+                                              pixels);
 }
 
 }  // namespace basin::data

@@ -39,33 +39,20 @@ bool same(const std::vector<Batch>& a, const std::vector<Batch>& b) {
 }
 
 LoaderOptions everything() {
-  LoaderOptions options;
-  options.batch_size = 8;
-  options.seed = 3;
-  options.shuffle = true;
-  options.augment = true;
-  options.mixup_alpha = 0.7f;
-  return options;
+  return {.batch_size = 8, .seed = 3, .shuffle = true, .augment = true, .mixup_alpha = 0.7f};
 }
 
 // Fails on one image; slow enough that workers overlap.
 class FailingDataset : public Dataset {
  public:
-  explicit FailingDataset(int64_t bad) : Dataset(info(), std::vector<int32_t>(40, 0)), bad_(bad) {}
+  explicit FailingDataset(int64_t bad)
+      : Dataset(square_images("failing", 2, 1), std::vector<int32_t>(40, 0)), bad_(bad) {}
   void read(int64_t index, uint8_t* pixels) const override {
     BASIN_CHECK(index != bad_, "image ", index, " is bad");
     std::fill_n(pixels, image_bytes(), static_cast<uint8_t>(index));
   }
 
  private:
-  static DatasetInfo info() {
-    DatasetInfo info;
-    info.name = "failing";
-    info.height = info.width = 2;
-    info.class_names = {"only"};
-    info.stddev = {1, 1, 1};
-    return info;
-  }
   int64_t bad_;
 };
 
@@ -73,9 +60,7 @@ class FailingDataset : public Dataset {
 
 TEST_CASE("plain batches hold the images in order") {
   const auto dataset = noise_dataset(21, 8, 5);
-  LoaderOptions options;
-  options.batch_size = 8;
-  Loader loader(dataset, options);
+  Loader loader(dataset, {.batch_size = 8});
   CHECK(loader.batches_per_epoch() == 3);
   CHECK(loader.next() == nullptr);  // before start_epoch
   int64_t index = 0;
@@ -153,9 +138,7 @@ TEST_CASE("workers: one for images in memory; for files one a thread, as far as 
     Files() : FailingDataset(-1) {}
     bool in_memory() const override { return false; }
   };
-  LoaderOptions options;
-  options.batch_size = 32;
-  options.workers = 7;
+  LoaderOptions options{.batch_size = 32, .workers = 7};
   CHECK(with_workers(options, *noise_dataset(21, 8, 5), 16).workers == 1);
   CHECK(with_workers(options, *noise_dataset(21, 8, 5), 16).batches_ahead == 2);
   const auto files = std::make_shared<const Files>();
@@ -191,11 +174,7 @@ TEST_CASE("an epoch begun in the middle equals the rest of the whole one") {
 
 TEST_CASE("a batch stays whole until the next call, and the ring is reused") {
   const auto dataset = noise_dataset(64, 8, 5);
-  LoaderOptions options;
-  options.batch_size = 4;
-  options.workers = 3;
-  options.batches_ahead = 3;
-  Loader loader(dataset, options);
+  Loader loader(dataset, {.batch_size = 4, .workers = 3, .batches_ahead = 3});
   std::set<const uint8_t*> addresses;
   for (int64_t epoch = 0; epoch < 4; ++epoch) {
     loader.start_epoch(epoch);
@@ -214,10 +193,7 @@ TEST_CASE("a batch stays whole until the next call, and the ring is reused") {
 
 TEST_CASE("shuffled epochs are permutations, and differ by epoch and seed") {
   const auto dataset = noise_dataset(50, 8, 5);
-  LoaderOptions options;
-  options.shuffle = true;
-  options.batch_size = 50;
-  Loader loader(dataset, options);
+  Loader loader(dataset, {.batch_size = 50, .shuffle = true});
   std::set<std::vector<int64_t>> orders;
   for (int64_t epoch = 0; epoch < 5; ++epoch) {
     auto order = epoch_of(loader, epoch)[0].indices;
@@ -230,29 +206,22 @@ TEST_CASE("shuffled epochs are permutations, and differ by epoch and seed") {
 
 TEST_CASE("augmentation of an image depends on seed, epoch and image, not on its batch") {
   const auto dataset = noise_dataset(24, 8, 5);
-  LoaderOptions options;
-  options.augment = true;
-  options.batch_size = 24;
-  Loader large(dataset, options);
-  options.batch_size = 1;
-  Loader small(dataset, options);
+  Loader large(dataset, {.batch_size = 24, .augment = true});
+  Loader small(dataset, {.batch_size = 1, .augment = true});
   const auto whole = epoch_of(large, 1)[0].pixels;
   const auto single = epoch_of(small, 1);
   for (int64_t i = 0; i < 24; ++i) {
     CHECK(std::equal(single[i].pixels.begin(), single[i].pixels.end(), whole.begin() + i * 192));
   }
   CHECK(epoch_of(large, 2)[0].pixels != whole);
-  options.augment = false;
-  options.batch_size = 24;
-  Loader plain(dataset, options);
+  Loader plain(dataset, {.batch_size = 24});
   CHECK(epoch_of(plain, 1)[0].pixels != whole);
   CHECK(epoch_of(plain, 1)[0].pixels == epoch_of(plain, 2)[0].pixels);
 }
 
 TEST_CASE("mixup draws one share and the partners of a batch, and labels and bytes stay") {
   const auto dataset = noise_dataset(60, 8, 5);
-  LoaderOptions options;
-  options.batch_size = 16;
+  LoaderOptions options{.batch_size = 16};
   Loader plain_loader(dataset, options);
   options.mixup_alpha = 0.7f;
   Loader mixed_loader(dataset, options);
@@ -271,19 +240,12 @@ TEST_CASE("mixup draws one share and the partners of a batch, and labels and byt
 }
 
 TEST_CASE("multi-label sets have multi-hot targets and their batches no labels") {
-  DatasetInfo info;
-  info.name = "multi";
-  info.height = info.width = 1;
-  info.class_names = {"a", "b", "c"};
-  info.multi_label = true;
-  info.stddev = {1, 1, 1};
   const Bytes rows{1, 0, 1, 0, 0, 0};
-  const auto dataset = std::make_shared<const ArrayDataset>(info, rows, Bytes{1, 2, 3, 4, 5, 6});
+  const auto dataset = std::make_shared<const ArrayDataset>(square_images("multi", 1, 3, true),
+                                                            rows, Bytes{1, 2, 3, 4, 5, 6});
   CHECK(dataset->size() == 2);
   CHECK_THROWS_AS(dataset->label(0), Error);
-  LoaderOptions options;
-  options.batch_size = 2;
-  Loader loader(dataset, options);
+  Loader loader(dataset, {.batch_size = 2});
   const auto batch = epoch_of(loader, 0)[0];
   float targets[6];
   for (int64_t i = 0; i < 2; ++i) dataset->target(i, targets + 3 * i);
@@ -295,11 +257,7 @@ TEST_CASE(
     "an error in a worker reaches next() at its batch and the loader goes on with a new epoch") {
   const auto dataset = std::make_shared<const FailingDataset>(21);
   for (const int workers : {1, 3}) {
-    LoaderOptions options;
-    options.batch_size = 8;
-    options.workers = workers;
-    options.batches_ahead = 4;
-    Loader loader(dataset, options);
+    Loader loader(dataset, {.batch_size = 8, .workers = workers, .batches_ahead = 4});
     for (int round = 0; round < 3; ++round) {
       loader.start_epoch(round);
       CHECK(loader.next()->indices[0] == 0);

@@ -11,15 +11,6 @@ using namespace basin::data;
 
 namespace {
 
-DatasetInfo info(bool multi_label) {
-  DatasetInfo info;
-  info.name = "numbers";
-  info.height = info.width = 1;
-  info.class_names = {"even", "odd"};
-  info.multi_label = multi_label;
-  return info;
-}
-
 // Image i is the one pixel i, its class i % 2.
 std::shared_ptr<const Dataset> numbers(uint8_t count) {
   std::vector<int32_t> labels;
@@ -28,7 +19,7 @@ std::shared_ptr<const Dataset> numbers(uint8_t count) {
     labels.push_back(i % 2);
     pixels.push_back(i);
   }
-  return std::make_shared<const ArrayDataset>(info(false), labels, pixels);
+  return std::make_shared<const ArrayDataset>(square_images("numbers", 1, 2), labels, pixels);
 }
 
 std::vector<int> pixels_of(const Dataset& set) {
@@ -52,8 +43,9 @@ TEST_CASE("subset: the images named, with their labels") {
 }
 
 TEST_CASE("subset: of a multi-label set") {
-  const auto whole = std::make_shared<const ArrayDataset>(
-      info(true), std::vector<uint8_t>{1, 0, 1, 1, 0, 1}, std::vector<uint8_t>{7, 8, 9});
+  const auto whole = std::make_shared<const ArrayDataset>(square_images("numbers", 1, 2, true),
+                                                          std::vector<uint8_t>{1, 0, 1, 1, 0, 1},
+                                                          std::vector<uint8_t>{7, 8, 9});
   const auto part = subset(whole, {2, 1});
   CHECK(part->multi_label());
   CHECK(pixels_of(*part) == std::vector<int>{9, 8});

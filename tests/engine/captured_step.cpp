@@ -22,6 +22,9 @@ struct Fixture {
   StepArena arena{int64_t{1} << 20, Device::kEmulated};
   std::shared_ptr<Storage> memory = allocate_state(4, stream);
 
+  CapturedStep step(std::function<void()> body, bool capture = true) {
+    return CapturedStep(stream, arena, std::move(body), capture);
+  }
   float* address() const { return static_cast<float*>(memory->data()); }
   float value() {
     float value = 0;
@@ -53,8 +56,7 @@ TEST_CASE("captured step: a scalar passed by value freezes, and the comparison a
   auto last_value = [](bool capture) {
     Fixture f;
     float scalar = 0;
-    CapturedStep step(
-        f.stream, f.arena,
+    CapturedStep step = f.step(
         [&] {
           run(Fill<float>{f.address(), scalar, 1}, f.stream);
         },
@@ -72,13 +74,10 @@ TEST_CASE("captured step: a scalar passed by value freezes, and the comparison a
 TEST_CASE("captured step: two ordinary runs, then one recording, however often it runs") {
   Fixture f;
   int executions = 0;
-  CapturedStep step(
-      f.stream, f.arena,
-      [&] {
-        ++executions;
-        run(Add<float>{f.address(), f.address(), f.address(), 1}, f.stream);
-      },
-      true);
+  CapturedStep step = f.step([&] {
+    ++executions;
+    run(Add<float>{f.address(), f.address(), f.address(), 1}, f.stream);
+  });
   const float one = 1;
   f.stream.copy_to_device(f.address(), &one, 4);
   for (int i = 0; i < 6; ++i) {
@@ -103,8 +102,7 @@ TEST_CASE("captured step: what must not be in one is refused when it is recorded
   for (const auto& [message, action] : cases) {
     CAPTURE(std::string(message));
     Fixture f;
-    CapturedStep step(
-        f.stream, f.arena, [&] { action(f); }, true);
+    CapturedStep step = f.step([&] { action(f); });
     step.run();
     step.run();
     const std::string error = error_of([&] { step.run(); });
@@ -116,8 +114,7 @@ TEST_CASE("captured step: what must not be in one is refused when it is recorded
   {
     Fixture f;
     int64_t bytes = 0;
-    CapturedStep step(
-        f.stream, f.arena, [&] { f.arena.allocate(bytes += 10000); }, true);
+    CapturedStep step = f.step([&] { f.arena.allocate(bytes += 10000); });
     step.run();
     step.run();
     CHECK(contains(error_of([&] { step.run(); }), "more memory"));
@@ -127,21 +124,14 @@ TEST_CASE("captured step: what must not be in one is refused when it is recorded
   }
   {
     Fixture f;
-    CapturedStep step(
-        f.stream, f.arena,
-        [&] {
-          run(Fill<float>{f.address(), 1, 1}, f.stream);
-        },
-        true);
+    CapturedStep step = f.step([&] { run(Fill<float>{f.address(), 1, 1}, f.stream); });
     for (int i = 0; i < 4; ++i) step.run();
     const auto forgotten = f.arena.allocate(1);
     CHECK(contains(error_of([&] { step.run(); }), "before a captured step"));
   }
 }
 
-TEST_CASE("captured step: on the CPU every run is an ordinary one") {
-  Stream stream(Device::kCpu);
-  StepArena arena(int64_t{1} << 20);
+TEST_CASE_FIXTURE(OnCpu, "captured step: on the CPU every run is an ordinary one") {
   int executions = 0;
   CapturedStep step(
       stream, arena, [&] { ++executions; }, true);

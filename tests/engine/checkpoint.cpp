@@ -20,6 +20,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
+struct OnCpuWithFile : OnCpu {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.safetensors";
+};
+
 // Writes all tensors of `file` to `path` under names changed by `rename`; an empty name leaves the
 // tensor out.
 template <class Rename>
@@ -35,10 +40,8 @@ void rewrite(const fs::path& file, const fs::path& path, const Rename& rename) {
 
 }  // namespace
 
-TEST_CASE("every kind of network is the same after saving and loading, with its momentum") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile,
+                  "every kind of network is the same after saving and loading, with its momentum") {
   for (const char* name : {"fixup_resnet8", "resnet8", "fixup_resnet18", "resnet18",
                            "fixup_resnet50_32", "resnet50_32"}) {
     const auto saved = small_network(name, stream), loaded = small_network(name, stream);
@@ -66,10 +69,7 @@ TEST_CASE("every kind of network is the same after saving and loading, with its 
   }
 }
 
-TEST_CASE("a network in double is saved without rounding") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile, "a network in double is saved without rounding") {
   const ModelOptions options{.name = "fixup_resnet8", .classes = 3, .width = 4};
   const auto a = make_network(options, DType::kF64, stream, State::Use::kValuesOnly);
   const auto b = make_network(options, DType::kF64, stream, State::Use::kValuesOnly);
@@ -80,10 +80,7 @@ TEST_CASE("a network in double is saved without rounding") {
                     static_cast<size_t>(a->state().flat_size()) * 8) == 0);
 }
 
-TEST_CASE("convolution weights are OIHW in the file, all else as it is") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile, "convolution weights are OIHW in the file, all else as it is") {
   const auto network = small_network("fixup_resnet8", stream);
   randomise(*network, 1);
   save_checkpoint(network->state(), path, {});
@@ -119,10 +116,8 @@ TEST_CASE("convolution weights are OIHW in the file, all else as it is") {
   CHECK(reader.find("layer1.0.scale")->shape == std::vector<int64_t>{1});
 }
 
-TEST_CASE("what does not fit is listed, and nothing changes") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors", other = folder.path / "b.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile, "what does not fit is listed, and nothing changes") {
+  const fs::path other = folder.path / "b.safetensors";
   const auto network = small_network("fixup_resnet8", stream);
   const auto target = small_network("fixup_resnet8", stream, 5);
   const auto before = small_network("fixup_resnet8", stream, 5);
@@ -150,10 +145,9 @@ TEST_CASE("what does not fit is listed, and nothing changes") {
       contains(error_of([&] { load_checkpoint(network->state(), folder.path / "none"); }), "none"));
 }
 
-TEST_CASE("fine-tuning loads all but the classifier, of another number of classes") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors", headless = folder.path / "b.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile,
+                  "fine-tuning loads all but the classifier, of another number of classes") {
+  const fs::path headless = folder.path / "b.safetensors";
   for (Momentum momentum : {Momentum::kWithout, Momentum::kWith}) {
     const auto source = small_network("fixup_resnet8", stream, 3);
     const auto target = small_network("fixup_resnet8", stream, 5);
@@ -172,18 +166,15 @@ TEST_CASE("fine-tuning loads all but the classifier, of another number of classe
       for (const State::Entry& entry : target->state().entries()) {
         const bool head = entry.name.starts_with("fc.");
         const State& want = head ? fresh->state() : source->state();
-        CHECK(std::memcmp(entry.tensor.data<float>(), want.find(entry.name)->tensor.data<float>(),
-                          static_cast<size_t>(entry.shape.elements()) * 4) == 0);
+        CHECK(same_values(entry, *want.find(entry.name)));
       }
     }
   }
 }
 
-TEST_CASE("files of PyTorch open: the prefix of DataParallel, and counters of batches") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors", prefixed = folder.path / "b.safetensors",
-                 counted = folder.path / "c.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile,
+                  "files of PyTorch open: the prefix of DataParallel, and counters of batches") {
+  const fs::path prefixed = folder.path / "b.safetensors", counted = folder.path / "c.safetensors";
   const auto network = small_network("resnet8", stream), loaded = small_network("resnet8", stream);
   randomise(*network, 1);
   save_checkpoint(network->state(), path, {});
@@ -216,10 +207,7 @@ TEST_CASE("files of PyTorch open: the prefix of DataParallel, and counters of ba
   CHECK(contains(error_of([&] { load_checkpoint(loaded->state(), counted); }), "fc.bias"));
 }
 
-TEST_CASE("weights of other precision are converted") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile, "weights of other precision are converted") {
   const ModelOptions options{.name = "fixup_resnet8", .classes = 3, .width = 4};
   const auto wide = make_network(options, DType::kF64, stream, State::Use::kValuesOnly);
   const auto narrow = make_network(options, DType::kF32, stream, State::Use::kValuesOnly);
@@ -234,10 +222,9 @@ TEST_CASE("weights of other precision are converted") {
   CHECK(wrong == 0);
 }
 
-TEST_CASE("writing that fails leaves the old checkpoint, and a truncated one is refused whole") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(
+    OnCpuWithFile,
+    "writing that fails leaves the old checkpoint, and a truncated one is refused whole") {
   const auto network = small_network("fixup_resnet8", stream);
   const auto loaded = small_network("fixup_resnet8", stream);
   const auto before = small_network("fixup_resnet8", stream);
@@ -267,12 +254,8 @@ TEST_CASE("writing that fails leaves the old checkpoint, and a truncated one is 
   }
 }
 
-TEST_CASE("save, load, go on is the uninterrupted run, bit for bit") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpuWithFile, "save, load, go on is the uninterrupted run, bit for bit") {
   for (const char* name : {"fixup_resnet8", "resnet8"}) {
-    StepArena arena(int64_t{64} << 20);
     const auto whole = small_network(name, stream), first = small_network(name, stream),
                second = small_network(name, stream);
     whole->initialize(1);

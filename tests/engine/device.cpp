@@ -19,12 +19,6 @@
 using namespace basin;
 using namespace basin::test;
 
-namespace {
-
-constexpr int64_t kDeviceArenaLimit = int64_t{64} << 20;
-
-}  // namespace
-
 TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
   for (const DeviceCase& network : kDeviceCases) {
     CAPTURE(std::string(network.name));
@@ -53,21 +47,24 @@ TEST_CASE("device: ten emulated training steps lose what the CPU's do") {
 }
 
 TEST_CASE("device: emulated training repeats its bits, and takes memory in its first steps only") {
-  for (const DeviceCase& network : {kDeviceCases[0], kDeviceCases[1]}) {
-    CAPTURE(std::string(network.name));
-    const DeviceRun first = run_on_device(network, Device::kEmulated);
-    const DeviceRun second = run_on_device(network, Device::kEmulated);
-    CHECK(first.losses == second.losses);
-    CHECK(first.values == second.values);
-    CHECK(first.momentum == second.momentum);
-    CHECK(first.growths_of_first_steps > 0);
-    CHECK(first.growths == first.growths_of_first_steps);
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const DeviceCase& network : {kDeviceCases[0], kDeviceCases[1]}) {
+      CAPTURE(std::string(network.name));
+      CAPTURE(std::string(name_of(dtype)));
+      const DeviceRun first = run_on_device(network, Device::kEmulated, {.dtype = dtype});
+      const DeviceRun second = run_on_device(network, Device::kEmulated, {.dtype = dtype});
+      CHECK(first.losses == second.losses);
+      CHECK(first.values == second.values);
+      CHECK(first.momentum == second.momentum);
+      CHECK(first.growths_of_first_steps > 0);
+      CHECK(first.growths == first.growths_of_first_steps);
+    }
   }
 }
 
 TEST_CASE("device: host code that touches memory of the emulated device is stopped") {
   Stream stream(Device::kEmulated);
-  StepArena arena(kDeviceArenaLimit, Device::kEmulated);
+  StepArena arena(int64_t{1} << 20, Device::kEmulated);
   const auto state = allocate_state(1000, stream), activation = arena.allocate(1000);
   stream.zero(activation->data(), 1000);
   for (const auto& block : {state, activation}) {
@@ -122,9 +119,10 @@ TEST_CASE("device: weight surgery and distances on the emulated device have the 
 }
 
 TEST_CASE("device: Gram matrices on the emulated device") {
-  Stream cpu(Device::kCpu), emulated(Device::kEmulated);
-  StepArena cpu_arena(kDeviceArenaLimit), arena(kLimit, Device::kEmulated);
-  Tape cpu_tape(cpu, cpu_arena, false), tape(emulated, arena, false);
+  Inference cpu;
+  Stream emulated(Device::kEmulated);
+  StepArena arena(int64_t{1} << 20, Device::kEmulated);
+  Tape tape(emulated, arena, false);
   const Tensor x = random_tensor({6, 3, 2, 7}, DType::kF32, 3);
   const Tensor there = tape.empty(x.shape(), DType::kF32);
   upload(x.data<float>(), there, emulated);
@@ -132,8 +130,8 @@ TEST_CASE("device: Gram matrices on the emulated device") {
     REQUIRE(actual.size() == expected.size());
     for (size_t i = 0; i < expected.size(); ++i) CHECK(actual[i] == doctest::Approx(expected[i]));
   };
-  check(channel_gram(tape, there), channel_gram(cpu_tape, x));
-  check(image_gram(tape, there), image_gram(cpu_tape, x));
+  check(channel_gram(tape, there), channel_gram(cpu.tape, x));
+  check(image_gram(tape, there), image_gram(cpu.tape, x));
 }
 
 TEST_CASE("device: how much memory is held, and was held at most") {

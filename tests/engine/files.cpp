@@ -24,15 +24,18 @@ using basin::test::error_of;
 
 namespace {
 
+struct TextFile {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.txt";
+};
+
 int entries(const fs::path& folder) {
   return static_cast<int>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
 }
 
 }  // namespace
 
-TEST_CASE("a written file reads back, also empty, binary and over an old one") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.bin";
+TEST_CASE_FIXTURE(TextFile, "a written file reads back, also empty, binary and over an old one") {
   for (const std::string& bytes : {std::string("first, a longer text"), std::string(),
                                    std::string("\0\r\n\xff", 4), std::string(3'000'000, 'x')}) {
     write_file_atomically(path, bytes);
@@ -41,9 +44,7 @@ TEST_CASE("a written file reads back, also empty, binary and over an old one") {
   }
 }
 
-TEST_CASE("the new file appears only at commit") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.txt";
+TEST_CASE_FIXTURE(TextFile, "the new file appears only at commit") {
   write_file_atomically(path, "old");
   {
     AtomicFile file(path);
@@ -61,26 +62,21 @@ TEST_CASE("the new file appears only at commit") {
   CHECK(entries(folder.path) == 1);
 }
 
-TEST_CASE("an abandoned file leaves the old one and no temporary") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.txt";
+TEST_CASE_FIXTURE(TextFile, "an abandoned file leaves the old one and no temporary") {
   write_file_atomically(path, "old");
   { AtomicFile(path).write("new", 3); }
   CHECK(read_file(path) == "old");
   CHECK(entries(folder.path) == 1);
 }
 
-TEST_CASE("a temporary left by a killed program is overwritten") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.txt";
+TEST_CASE_FIXTURE(TextFile, "a temporary left by a killed program is overwritten") {
   std::ofstream(folder.path / "a.txt.partial") << "half of something much longer";
   write_file_atomically(path, "new");
   CHECK(read_file(path) == "new");
   CHECK(entries(folder.path) == 1);
 }
 
-TEST_CASE("a path without a folder is written in the current one") {
-  TemporaryFolder folder;
+TEST_CASE_FIXTURE(TextFile, "a path without a folder is written in the current one") {
   const fs::path before = fs::current_path();
   fs::current_path(folder.path);
   write_file_atomically("plain.txt", "here");
@@ -88,9 +84,8 @@ TEST_CASE("a path without a folder is written in the current one") {
   CHECK(read_file(folder.path / "plain.txt") == "here");
 }
 
-TEST_CASE("processes that write one file at the same time leave a whole one, and no error") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.txt";
+TEST_CASE_FIXTURE(
+    TextFile, "processes that write one file at the same time leave a whole one, and no error") {
   constexpr int kProcesses = 4, kWrites = 40;
   std::vector<pid_t> children;
   for (int i = 0; i < kProcesses; ++i) {
@@ -122,9 +117,7 @@ TEST_CASE("processes that write one file at the same time leave a whole one, and
   CHECK(entries(folder.path) == 1);
 }
 
-TEST_CASE("a full disk is named, the old file stays, the temporary goes") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.txt";
+TEST_CASE_FIXTURE(TextFile, "a full disk is named, the old file stays, the temporary goes") {
   write_file_atomically(path, "old");
   // Every write to /dev/full fails as on a full disk.
   fs::create_symlink("/dev/full", folder.path / "a.txt.partial");
@@ -135,8 +128,7 @@ TEST_CASE("a full disk is named, the old file stays, the temporary goes") {
   CHECK(entries(folder.path) == 1);
 }
 
-TEST_CASE("a folder without write permission is named") {
-  TemporaryFolder folder;
+TEST_CASE_FIXTURE(TextFile, "a folder without write permission is named") {
   const fs::path locked = folder.path / "locked";
   fs::create_directory(locked);
   fs::permissions(folder.path, fs::perms(0755));
@@ -153,8 +145,7 @@ TEST_CASE("a folder without write permission is named") {
   CHECK(entries(locked) == 0);
 }
 
-TEST_CASE("wrong paths are refused with their name and the reason") {
-  TemporaryFolder folder;
+TEST_CASE_FIXTURE(TextFile, "wrong paths are refused with their name and the reason") {
   const fs::path file = folder.path / "file";
   write_file_atomically(file, "x");
   fs::create_directory(folder.path / "sub");
@@ -175,8 +166,7 @@ TEST_CASE("wrong paths are refused with their name and the reason") {
   CHECK(entries(folder.path / "sub") == 0);
 }
 
-TEST_CASE("folders are created with those above, and again") {
-  TemporaryFolder folder;
+TEST_CASE_FIXTURE(TextFile, "folders are created with those above, and again") {
   basin::create_folders(folder.path / "a" / "b" / "c");
   basin::create_folders(folder.path / "a" / "b" / "c");
   CHECK(fs::is_directory(folder.path / "a" / "b" / "c"));

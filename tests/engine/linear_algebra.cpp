@@ -112,10 +112,7 @@ TEST_CASE("HSIC of features that do not vary is 0, whatever their size") {
   }
 }
 
-TEST_CASE("Gram matrices: of images and of channels") {
-  Stream stream(Device::kCpu);
-  StepArena arena(int64_t{256} << 20);
-  Tape tape(stream, arena, false);
+TEST_CASE_FIXTURE(Inference, "Gram matrices: of images and of channels") {
   struct Case {
     int64_t images, height, width, channels;
   };
@@ -143,10 +140,7 @@ TEST_CASE("Gram matrices: of images and of channels") {
   }
 }
 
-TEST_CASE("Gram matrices: the same bits for any number of threads") {
-  Stream stream(Device::kCpu);
-  StepArena arena(int64_t{256} << 20);
-  Tape tape(stream, arena, false);
+TEST_CASE_FIXTURE(Inference, "Gram matrices: the same bits for any number of threads") {
   const Tensor x = random_tensor({130, 5, 5, 70}, DType::kF32, 4);
   const auto images = image_gram(tape, x), channels = channel_gram(tape, x);
   for (const int count : {2, 5}) {

@@ -16,6 +16,7 @@
 #include "engine/files.h"
 #include "kernels/base/check.h"
 #include "kernels/base/random.h"
+#include "tests/support/errors.h"
 #include "tests/support/temporary_folder.h"
 
 namespace fs = std::filesystem;
@@ -25,6 +26,11 @@ using basin::SafetensorsWriter;
 using basin::TensorInfo;
 
 namespace {
+
+struct TensorFile {
+  TemporaryFolder folder;
+  const fs::path path = folder.path / "a.safetensors";
+};
 
 // A file with any header length, header and data, right or wrong.
 std::string raw_file(const std::string& header, const std::string& data) {
@@ -40,12 +46,7 @@ void write_raw(const fs::path& path, const std::string& bytes) {
 }
 
 std::string opening_error(const fs::path& path) {
-  try {
-    SafetensorsReader reader(path);
-  } catch (const basin::Error& error) {
-    return error.what();
-  }
-  return "";
+  return basin::test::error_of([&] { SafetensorsReader reader(path); });
 }
 
 // Everything a reader promises about a file it accepted, and every byte touched.
@@ -76,9 +77,7 @@ const std::string kGood = R"({"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0
 
 }  // namespace
 
-TEST_CASE("all types, names and metadata come back as they were added") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(TensorFile, "all types, names and metadata come back as they were added") {
   std::vector<std::string> data;
   for (const FileDtype dtype : kAllDtypes) {
     std::string bytes(6 * dtype_size(dtype), '\0');
@@ -126,9 +125,9 @@ TEST_CASE("all types, names and metadata come back as they were added") {
             {"config", "{\"text\": \"\\ \xe2\x82\xac\"}"}, {"format", "pt"}, {"seed", "17"}});
 }
 
-TEST_CASE("the bytes of a written file are those of the format, with data at a multiple of 256") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(
+    TensorFile,
+    "the bytes of a written file are those of the format, with data at a multiple of 256") {
   const std::array<float, 2> weights = {1.0f, -2.0f};
   const int16_t bias = 258;
   SafetensorsWriter writer;
@@ -142,9 +141,7 @@ TEST_CASE("the bytes of a written file are those of the format, with data at a m
   CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
 }
 
-TEST_CASE("the data begin at a multiple of 256 for every header length") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(TensorFile, "the data begin at a multiple of 256 for every header length") {
   for (size_t length = 1; length <= 300; length += 13) {
     SafetensorsWriter writer;
     const float value = 3;
@@ -194,9 +191,7 @@ TEST_CASE("a file written by PyTorch opens with equal values") {
   CHECK(reader.find("empty")->shape == std::vector<int64_t>{0, 3});
 }
 
-TEST_CASE("every half and bfloat16 converts to its value") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(TensorFile, "every half and bfloat16 converts to its value") {
   std::vector<uint16_t> bits(65536);
   for (size_t i = 0; i < bits.size(); ++i) bits[i] = static_cast<uint16_t>(i);
   SafetensorsWriter writer;
@@ -238,9 +233,7 @@ TEST_CASE("every half and bfloat16 converts to its value") {
   CHECK(wrong(7, 8) == 0);
 }
 
-TEST_CASE("tensors at odd addresses and from double are read") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(TensorFile, "tensors at odd addresses and from double are read") {
   const uint8_t byte = 7;
   const std::array<double, 3> doubles = {0.1, -1e-3, 1e300};
   const std::array<float, 2> floats = {0.3f, -4.0f};
@@ -261,9 +254,9 @@ TEST_CASE("tensors at odd addresses and from double are read") {
   CHECK(rounded == std::array<float, 3>{0.1f, -1e-3f, std::numeric_limits<float>::infinity()});
 }
 
-TEST_CASE("a reader can be moved, outlives the file's replacement and knows its own tensors") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(
+    TensorFile,
+    "a reader can be moved, outlives the file's replacement and knows its own tensors") {
   const float one = 1, two = 2;
   SafetensorsWriter first, second;
   first.add("x", FileDtype::kF32, {1}, &one);
@@ -279,9 +272,7 @@ TEST_CASE("a reader can be moved, outlives the file's replacement and knows its 
   CHECK_THROWS_AS(reader.data(*replaced.find("other")), basin::Error);
 }
 
-TEST_CASE("the writer refuses what the format cannot hold") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(TensorFile, "the writer refuses what the format cannot hold") {
   const float value = 1;
   SafetensorsWriter writer;
   writer.add("x", FileDtype::kF32, {1}, &value);
@@ -298,9 +289,7 @@ TEST_CASE("the writer refuses what the format cannot hold") {
   CHECK_THROWS_AS(SafetensorsWriter().write(folder.path / "no" / "a"), basin::Error);
 }
 
-TEST_CASE("files that are not in order are refused with what is wrong") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(TensorFile, "files that are not in order are refused with what is wrong") {
   const std::string ten(10, '\1');
   write_raw(path, raw_file(kGood, ten));
   REQUIRE(opening_error(path) == "");
@@ -384,9 +373,8 @@ TEST_CASE("files that are not in order are refused with what is wrong") {
   }
 }
 
-TEST_CASE("wrong header lengths, every truncation and things that are no files are refused") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(
+    TensorFile, "wrong header lengths, every truncation and things that are no files are refused") {
   CHECK(opening_error(path).find("No such file") != std::string::npos);
   CHECK(opening_error(folder.path).find("not a regular file") != std::string::npos);
   CHECK(opening_error("/dev/null").find("not a regular file") != std::string::npos);
@@ -417,9 +405,7 @@ TEST_CASE("wrong header lengths, every truncation and things that are no files a
   CHECK(with_length(0) != "");
 }
 
-TEST_CASE("mutated files either load consistently or throw Error") {
-  TemporaryFolder folder;
-  const fs::path path = folder.path / "a.safetensors";
+TEST_CASE_FIXTURE(TensorFile, "mutated files either load consistently or throw Error") {
   const std::string good = raw_file(R"({"__metadata__":{"format":"pt"},)" + kGood.substr(1) + "   ",
                                     std::string(10, 'd'));
   const std::vector<std::string> tokens = {"0",

@@ -20,9 +20,7 @@ TEST_CASE("biases and scales train at a tenth of the rate") {
   }
 }
 
-TEST_CASE("two steps over a State by hand, each parameter by its factor") {
-  Stream stream(Device::kCpu);
-  StepArena arena(int64_t{1} << 20);
+TEST_CASE_FIXTURE(OnCpu, "two steps over a State by hand, each parameter by its factor") {
   State state(DType::kF64, stream);
   state.begin_module("all");
   const Tensor weight = state.add_parameter("weight", {40000});  // more than two chunks
@@ -62,9 +60,8 @@ TEST_CASE("two steps over a State by hand, each parameter by its factor") {
   CHECK(bias.data<double>()[0] == doctest::Approx(3.85 - 0.025 * 4.4625));
 }
 
-TEST_CASE("a step needs the gradient of every parameter, and names the one that lacks it") {
-  Stream stream(Device::kCpu);
-  StepArena arena(int64_t{1} << 20);
+TEST_CASE_FIXTURE(OnCpu,
+                  "a step needs the gradient of every parameter, and names the one that lacks it") {
   State state(DType::kF32, stream);
   state.begin_module("all");
   const Tensor used = state.add_parameter("used", {2});
@@ -78,9 +75,7 @@ TEST_CASE("a step needs the gradient of every parameter, and names the one that 
   CHECK(contains(error_of([&] { sgd.step(0.1); }), "forgotten.weight"));
 }
 
-TEST_CASE("a whole network at learning rate 0 and without decay stays as it is") {
-  Stream stream(Device::kCpu);
-  StepArena arena(int64_t{64} << 20);
+TEST_CASE_FIXTURE(OnCpu, "a whole network at learning rate 0 and without decay stays as it is") {
   const auto network = small_network("fixup_resnet8", stream);
   const auto before = small_network("fixup_resnet8", stream);
   randomise(*network, 1);
@@ -92,10 +87,8 @@ TEST_CASE("a whole network at learning rate 0 and without decay stays as it is")
   for (double distance : network->state().module_distances(before->state())) CHECK(distance > 0);
 }
 
-TEST_CASE("training lowers the loss") {
+TEST_CASE_FIXTURE(OnCpu, "training lowers the loss") {
   for (const char* name : {"fixup_resnet8", "resnet8"}) {
-    Stream stream(Device::kCpu);
-    StepArena arena(int64_t{64} << 20);
     const auto network = small_network(name, stream);
     network->initialize(1);
     Training training(*network);

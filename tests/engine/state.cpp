@@ -76,8 +76,7 @@ TEST_CASE("modules are contiguous ranges that cover all parameters and buffers i
   CHECK(state.find("nothing") == nullptr);
 }
 
-TEST_CASE("wrong registration is refused") {
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpu, "wrong registration is refused") {
   State state(DType::kF32, stream);
   CHECK(contains(error_of([&] { state.add_parameter("early", {1}); }), "early"));
   state.begin_module("a");
@@ -210,18 +209,14 @@ TEST_CASE("noise moves one module's parameters, by place, seed and draw alone") 
     CHECK((moved[m] > 0) == (module == "layer1.0" || module == "layer2.0"));
   }
   for (const State::Entry& entry : a.entries()) {
-    if (!entry.buffer) continue;
-    CHECK(std::memcmp(entry.tensor.data<float>(), c.find(entry.name)->tensor.data<float>(),
-                      static_cast<size_t>(entry.shape.elements()) * 4) == 0);
+    if (entry.buffer) CHECK(same_values(entry, *c.find(entry.name)));
   }
   b.copy_from(c);
   b.add_noise("layer1.0", 0.5, 7, 1);
   CHECK(b.module_distances(a)[1] > 0);
 }
 
-TEST_CASE("training leaves the padding zero") {
-  Stream stream(Device::kCpu);
-  StepArena arena(int64_t{64} << 20);
+TEST_CASE_FIXTURE(OnCpu, "training leaves the padding zero") {
   const auto network = small_network("fixup_resnet8", stream);
   randomise(*network, 1);
   Training training(*network);

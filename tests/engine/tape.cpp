@@ -35,11 +35,6 @@ struct One {
   }
 };
 
-std::vector<float> flat_gradients(const State& state) {
-  const auto* gradients = static_cast<const float*>(state.flat_gradients());
-  return {gradients, gradients + state.flat_size()};
-}
-
 }  // namespace
 
 TEST_CASE("a tape that does not record saves nothing and marks nothing") {
@@ -131,10 +126,8 @@ TEST_CASE("what the loss does not depend on gets no gradient") {
   CHECK(one.x.has_gradient());
 }
 
-TEST_CASE("the same step twice has the same bits, for any number of threads") {
+TEST_CASE_FIXTURE(OnCpu, "the same step twice has the same bits, for any number of threads") {
   for (const char* name : {"fixup_resnet8", "resnet8", "fixup_resnet50_32", "resnet50_32"}) {
-    Stream stream(Device::kCpu);
-    StepArena arena(int64_t{64} << 20);
     const auto network = small_network(name, stream);
     randomise(*network, 1);
     Training training(*network);
@@ -145,21 +138,19 @@ TEST_CASE("the same step twice has the same bits, for any number of threads") {
       const float loss = training.gradients(arena);
       if (first.empty()) {
         first_loss = loss;
-        first = flat_gradients(network->state());
+        first = download_flat<float>(network->state(), network->state().flat_gradients());
       }
       CHECK(loss == first_loss);
-      CHECK(flat_gradients(network->state()) == first);
+      CHECK(download_flat<float>(network->state(), network->state().flat_gradients()) == first);
     }
     set_threads(1);
   }
 }
 
-TEST_CASE("whole training runs have the same bits for any number of threads") {
-  Stream stream(Device::kCpu);
+TEST_CASE_FIXTURE(OnCpu, "whole training runs have the same bits for any number of threads") {
   std::vector<std::unique_ptr<Network>> networks;
   for (int threads : {1, 2, 3}) {
     set_threads(threads);
-    StepArena arena(int64_t{64} << 20);
     networks.push_back(small_network("resnet8", stream));
     networks.back()->initialize(5);
     Training training(*networks.back());
@@ -170,10 +161,8 @@ TEST_CASE("whole training runs have the same bits for any number of threads") {
   set_threads(1);
 }
 
-TEST_CASE("the gradient check notices a wrong gradient") {
+TEST_CASE_FIXTURE(OnCpu, "the gradient check notices a wrong gradient") {
   // An op whose gradient is two per mille too large.
-  Stream stream(Device::kCpu);
-  StepArena arena(kTestArenaBytes);
   State state(DType::kF64, stream);
   state.begin_module("inputs");
   const Tensor x = state.add_parameter("x", {3});

@@ -18,8 +18,6 @@ using namespace basin::test;
 
 namespace {
 
-constexpr int64_t kFoldingArena = int64_t{256} << 20;
-
 struct FoldedNet {
   const char* name;
   int64_t width, side;
@@ -39,7 +37,7 @@ class CallCounts final : public CallObserver {
 struct Evaluated {
   Evaluated(const FoldedNet& net, const Network& source, DType dtype, Device device)
       : stream(device),
-        arena(kFoldingArena, device),
+        arena(int64_t{256} << 20, device),
         network(make_network({.name = net.name, .classes = 5, .width = net.width}, dtype, stream,
                              State::Use::kValuesOnly)) {
     for (const State::Entry& entry : source.state().entries()) {
@@ -136,14 +134,11 @@ TEST_CASE("evaluation with folded batch norms is that of the network in double")
   CHECK(std::min(worst_single, worst_half) > 0.02);  // else the tolerance tests nothing
 }
 
-TEST_CASE("weights are folded anew in each pass") {
-  Stream stream(Device::kCpu);
-  StepArena arena(kFoldingArena);
+TEST_CASE_FIXTURE(Inference, "weights are folded anew in each pass") {
   const auto network = small_network("resnet8", stream), other = small_network("resnet8", stream);
   randomise(*network, 1);
   randomise(*other, 2);
   const Tensor images = random_tensor({2, 8, 8, 3}, DType::kF32, 4);
-  Tape tape(stream, arena, false);
   const auto logits = [&](Network& of) {
     return download<float>(of.forward(tape, images, Mode::kEvaluate), stream);
   };
@@ -157,9 +152,7 @@ TEST_CASE("weights are folded anew in each pass") {
   CHECK(logits(*network) != others);
 }
 
-TEST_CASE("an epilogue has no gradient, and fits its convolution") {
-  Stream stream(Device::kCpu);
-  StepArena arena(kFoldingArena);
+TEST_CASE_FIXTURE(OnCpu, "an epilogue has no gradient, and fits its convolution") {
   const auto network = small_network("resnet8", stream);
   Tape tape(stream, arena, true), quiet(stream, arena, false);
   const Tensor x = random_tensor({2, 8, 8, 3}, DType::kF32, 4);

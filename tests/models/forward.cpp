@@ -14,8 +14,6 @@ using namespace basin::test;
 
 namespace {
 
-constexpr int64_t kArena = int64_t{64} << 20;
-
 std::vector<float> values_of(const Tensor& tensor) {
   return {tensor.data<float>(), tensor.data<float>() + tensor.size()};
 }
@@ -148,16 +146,13 @@ struct Net {
 
 }  // namespace
 
-TEST_CASE("Fixup networks compute the reference's formulas") {
+TEST_CASE_FIXTURE(Inference, "Fixup networks compute the reference's formulas") {
   for (const Net& net :
        {Net{"fixup_resnet8", 4, 9}, Net{"fixup_resnet14", 3, 8}, Net{"fixup_resnet50_32", 2, 8},
         Net{"fixup_resnet18", 3, 33}, Net{"fixup_resnet50", 2, 32}}) {
-    Stream stream(Device::kCpu);
-    StepArena arena(kArena);
     const auto network = small_network(net.name, stream, 5, net.width);
     randomise(*network, 1);
     const Tensor images = random_tensor({2, net.side, net.side, 3}, DType::kF32, 4);
-    Tape tape(stream, arena, false);
     const Tensor logits = network->forward(tape, images, Mode::kEvaluate);
     REQUIRE(logits.shape() == Shape{2, 5});
     for (int64_t n = 0; n < 2; ++n) {
@@ -180,15 +175,12 @@ TEST_CASE("Fixup networks compute the reference's formulas") {
   }
 }
 
-TEST_CASE("Fixup at the start: every block without downsample is the identity") {
+TEST_CASE_FIXTURE(Inference, "Fixup at the start: every block without downsample is the identity") {
   for (const Net& net : {Net{"fixup_resnet14", 4, 8}, Net{"fixup_resnet50_32", 4, 8},
                          Net{"fixup_resnet50", 4, 32}}) {
-    Stream stream(Device::kCpu);
-    StepArena arena(kArena);
     const auto network = small_network(net.name, stream, 5, net.width);
     network->initialize(1);
     std::map<std::string, std::vector<float>> outputs;
-    Tape tape(stream, arena, false);
     network->forward(tape, random_tensor({2, net.side, net.side, 3}, DType::kF32, 4), Mode::kTrain,
                      [&](const std::string& module, const Tensor& value) {
                        outputs[module] = values_of(value);
@@ -204,14 +196,12 @@ TEST_CASE("Fixup at the start: every block without downsample is the identity") 
   }
 }
 
-TEST_CASE("taps see every module once, in order, and leave the logits as they are") {
+TEST_CASE_FIXTURE(Inference,
+                  "taps see every module once, in order, and leave the logits as they are") {
   for (const char* name : {"fixup_resnet14", "resnet14"}) {
-    Stream stream(Device::kCpu);
-    StepArena arena(kArena);
     const auto network = small_network(name, stream);
     randomise(*network, 1);
     const Tensor images = random_tensor({2, 8, 8, 3}, DType::kF32, 4);
-    Tape tape(stream, arena, false);
     const std::vector<float> logits = values_of(network->forward(tape, images, Mode::kEvaluate));
     std::vector<std::string> seen;
     std::vector<float> last;
@@ -226,19 +216,18 @@ TEST_CASE("taps see every module once, in order, and leave the logits as they ar
   }
 }
 
-TEST_CASE("forward cut at any module is forward, and the first part depends on nothing behind it") {
+TEST_CASE_FIXTURE(
+    Inference,
+    "forward cut at any module is forward, and the first part depends on nothing behind it") {
   for (const Net& net :
        {Net{"fixup_resnet14", 4, 8}, Net{"resnet14", 4, 8}, Net{"fixup_resnet50_32", 2, 8},
         Net{"resnet50_32", 2, 8}, Net{"fixup_resnet18", 3, 32}}) {
-    Stream stream(Device::kCpu);
-    StepArena arena(kArena);
     const auto network = small_network(net.name, stream, 5, net.width);
     const auto other = small_network(net.name, stream, 5, net.width);
     randomise(*network, 1);
     randomise(*other, 2);
     const Tensor images = random_tensor({2, net.side, net.side, 3}, DType::kF32, 4);
     const size_t modules = network->state().modules().size();
-    Tape tape(stream, arena, false);
     const std::vector<float> whole = values_of(network->forward(tape, images, Mode::kEvaluate));
     for (size_t cut = 0; cut <= modules; ++cut) {
       const Tensor middle = network->forward_range(tape, images, Mode::kEvaluate, 0, cut);
@@ -260,23 +249,19 @@ TEST_CASE("forward cut at any module is forward, and the first part depends on n
   }
 }
 
-TEST_CASE("evaluation leaves a network as it is; training moves the running statistics alone") {
-  Stream stream(Device::kCpu);
-  StepArena arena(kArena);
+TEST_CASE_FIXTURE(
+    Inference,
+    "evaluation leaves a network as it is; training moves the running statistics alone") {
   const auto network = small_network("resnet8", stream), before = small_network("resnet8", stream);
   randomise(*network, 1);
   before->state().copy_from(network->state());
   const Tensor images = random_tensor({4, 8, 8, 3}, DType::kF32, 4);
-  Tape tape(stream, arena, false);
   const std::vector<float> a = values_of(network->forward(tape, images, Mode::kEvaluate));
   CHECK(values_of(network->forward(tape, images, Mode::kEvaluate)) == a);
   CHECK(same_values(network->state(), before->state()));
   network->forward(tape, images, Mode::kTrain);
   for (const State::Entry& entry : network->state().entries()) {
-    const bool same = std::memcmp(entry.tensor.data<float>(),
-                                  before->state().find(entry.name)->tensor.data<float>(),
-                                  static_cast<size_t>(entry.shape.elements()) * 4) == 0;
-    CHECK(same == !entry.buffer);
+    CHECK(same_values(entry, *before->state().find(entry.name)) == !entry.buffer);
   }
   // After many passes over one batch the running mean is the batch's; the variance differs by the
   // unbiased factor alone.
@@ -288,27 +273,21 @@ TEST_CASE("evaluation leaves a network as it is; training moves the running stat
   CHECK(error > 0);
 }
 
-TEST_CASE("in evaluation each image is on its own") {
+TEST_CASE_FIXTURE(Inference, "in evaluation each image is on its own") {
   for (const char* name : {"fixup_resnet8", "resnet8"}) {
-    Stream stream(Device::kCpu);
-    StepArena arena(kArena);
     const auto network = small_network(name, stream);
     randomise(*network, 1);
     const Tensor both = random_tensor({2, 8, 8, 3}, DType::kF32, 4);
     const Tensor second = random_tensor({1, 8, 8, 3}, DType::kF32, 4);
     std::copy(both.data<float>() + 192, both.data<float>() + 384, second.data<float>());
-    Tape tape(stream, arena, false);
     const std::vector<float> a = values_of(network->forward(tape, both, Mode::kEvaluate));
     const std::vector<float> b = values_of(network->forward(tape, second, Mode::kEvaluate));
     CHECK(difference({a.begin() + 3, a.end()}, b) < 1e-5);
   }
 }
 
-TEST_CASE("images of another shape are refused") {
-  Stream stream(Device::kCpu);
-  StepArena arena(kArena);
+TEST_CASE_FIXTURE(Inference, "images of another shape are refused") {
   const auto network = small_network("fixup_resnet8", stream);
-  Tape tape(stream, arena, false);
   const Tensor grey = random_tensor({2, 8, 8, 1}, DType::kF32, 4);
   CHECK(contains(error_of([&] { network->forward(tape, grey, Mode::kEvaluate); }), "[2, 8, 8, 1]"));
 }

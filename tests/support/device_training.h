@@ -90,14 +90,9 @@ inline DeviceRun run_on_device(const DeviceCase& network_case, Device device,
   CHECK(step.captured() == (options.capture && device != Device::kCpu));
   CHECK(arena.live_bytes() == 0);
   run.growths = arena.allocations_from_system();
-  run.values.resize(static_cast<size_t>(state.flat_size()));
-  run.momentum.resize(run.values.size());
-  stream.copy_to_host(run.values.data(), state.flat_values(), state.flat_size() * 4);
-  stream.copy_to_host(run.momentum.data(), state.flat_momentum(), state.flat_size() * 4);
-  if (state.flat_copy()) {
-    run.copy.resize(run.values.size());
-    stream.copy_to_host(run.copy.data(), state.flat_copy(), state.flat_size() * 2);
-  }
+  run.values = download_flat<float>(state, state.flat_values());
+  run.momentum = download_flat<float>(state, state.flat_momentum());
+  if (state.flat_copy()) run.copy = download_flat<uint16_t>(state, state.flat_copy());
   return run;
 }
 

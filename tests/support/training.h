@@ -1,6 +1,7 @@
 // A small training run for tests: one network, one batch, one optimiser.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -11,6 +12,17 @@
 #include "models/registry.h"
 
 namespace basin::test {
+
+// The CPU, with memory for the steps of small networks.
+struct OnCpu {
+  Stream stream{Device::kCpu};
+  StepArena arena{int64_t{256} << 20};
+};
+
+// And a tape that does not record.
+struct Inference : OnCpu {
+  Tape tape{stream, arena, false};
+};
 
 // Elements drawn from N(0, 1), outside of any arena.
 inline Tensor random_tensor(const Shape& shape, DType dtype, uint32_t seed) {
@@ -48,22 +60,30 @@ inline void randomise(Network& network, uint64_t seed) {
   }
 }
 
+inline bool same_values(const State::Entry& a, const State::Entry& b) {
+  return a.shape == b.shape &&
+         std::memcmp(a.tensor.data<float>(), b.tensor.data<float>(),
+                     static_cast<size_t>(a.shape.elements()) * sizeof(float)) == 0;
+}
+
 // Whether all parameters and buffers have the same bits.
 inline bool same_values(const State& a, const State& b) {
-  if (a.entries().size() != b.entries().size()) return false;
-  for (size_t i = 0; i < a.entries().size(); ++i) {
-    const State::Entry &x = a.entries()[i], &y = b.entries()[i];
-    const auto bytes = static_cast<size_t>(x.shape.elements() * size_of(a.dtype()));
-    if (!(x.shape == y.shape)) return false;
-    if (std::memcmp(x.tensor.data<float>(), y.tensor.data<float>(), bytes) != 0) return false;
-  }
-  return true;
+  return std::equal(a.entries().begin(), a.entries().end(), b.entries().begin(), b.entries().end(),
+                    [](const State::Entry& x, const State::Entry& y) { return same_values(x, y); });
 }
 
 inline bool same_momentum(const State& a, const State& b) {
   return a.flat_size() == b.flat_size() &&
          std::memcmp(a.flat_momentum(), b.flat_momentum(),
                      static_cast<size_t>(a.flat_size() * size_of(a.dtype()))) == 0;
+}
+
+// One of a State's flat arrays.
+template <class T>
+std::vector<T> download_flat(const State& state, const void* from) {
+  std::vector<T> values(static_cast<size_t>(state.flat_size()));
+  state.stream().copy_to_host(values.data(), from, state.flat_size() * int64_t{sizeof(T)});
+  return values;
 }
 
 class Training {

@@ -174,7 +174,7 @@ TEST_CASE(
 }
 
 TEST_CASE("PNG and JPEG files decode and grey and alpha become RGB") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const Image image = formula_image(6, 7);
   write_png(folder.path("a.png"), image.pixels.data(), 6, 7);
   const Image read = decode_image(folder.path("a.png"));
@@ -199,7 +199,7 @@ TEST_CASE("PNG and JPEG files decode and grey and alpha become RGB") {
 }
 
 TEST_CASE("images that are no images are described") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_file(folder.path("text.png"), {'h', 'e', 'l', 'l', 'o'});
   CHECK(contains(image_defect(folder.path("text.png")), "not a PNG or JPEG"));
   CHECK(image_defect(folder.path("missing.png")) == "no such file");
@@ -234,7 +234,7 @@ TEST_CASE("images that are no images are described") {
 }
 
 TEST_CASE("a contact sheet shows a class a row") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   const auto dataset = noise_dataset(9, 4, 3);
   write_contact_sheet(*dataset, folder.path("sheet.png"), 3, 4);
   const Image sheet = decode_image(folder.path("sheet.png"));
@@ -255,14 +255,10 @@ TEST_CASE("a contact sheet shows a class a row") {
 }
 
 TEST_CASE("shuffle sheet: the images, their blocks shuffled, and all their values shuffled") {
-  const TemporaryFolder folder;
-  DatasetInfo info;
-  info.name = "ramps";
-  info.height = info.width = 4;
-  info.class_names = {"ramp"};
+  const DataFolder folder;
   std::vector<uint8_t> ramps(3 * 16);
   for (size_t i = 0; i < ramps.size(); ++i) ramps[i] = static_cast<uint8_t>(4 * i);
-  const ArrayDataset set(info, std::vector<int32_t>{0, 0, 0}, ramps);
+  const ArrayDataset set(square_images("ramps", 4, 1), std::vector<int32_t>{0, 0, 0}, ramps);
   write_shuffle_sheet(set, folder.path("sheet.png"), {2}, 1234, 2);
   const Image sheet = decode_image(folder.path("sheet.png"));
   REQUIRE(sheet.height == 3 * 6);

@@ -68,7 +68,7 @@ bool comes_twice(int64_t i) {
 }
 
 // The release in small, in folder/kName.
-void write_release(const TemporaryFolder& folder, const std::string& front = kName + "/") {
+void write_release(const DataFolder& folder, const std::string& front = kName + "/") {
   std::string train = kHeader, valid = kHeader;
   for (int64_t i = 0; i < kRows; ++i) {
     write_xray(folder.path(kName + "/train/" + image_name(i)), i);
@@ -80,13 +80,12 @@ void write_release(const TemporaryFolder& folder, const std::string& front = kNa
   write_text(folder.path(kName + "/valid.csv"), valid);
 }
 
-DataOptions release_options(const TemporaryFolder& folder) {
-  DataOptions options;
-  options.spec = "chexpert:" + folder.path(kName);
-  options.image_size = 16;
-  options.train_size = kTrain;
-  options.test_size = kTest;
-  return options;
+DataOptions release_options(const DataFolder& folder) {
+  return {.spec = "chexpert:" + folder.path(kName),
+          .data_dir = {},
+          .image_size = 16,
+          .train_size = kTrain,
+          .test_size = kTest};
 }
 
 std::vector<float> labels_of(const Dataset& dataset, int64_t index) {
@@ -106,7 +105,7 @@ Bytes expected_pixels(const std::string& path) {
 TEST_CASE(
     "CheXpert is split by NumPy's permutation, with the paper's policy for uncertain labels") {
   for (const std::string& front : {kName + "/", std::string()}) {
-    const TemporaryFolder folder;
+    const DataFolder folder;
     write_release(folder, front);
     const DataSplits splits = load_data(release_options(folder));
     const Dataset& once = *splits.train_evaluation;
@@ -149,7 +148,7 @@ TEST_CASE(
 }
 
 TEST_CASE("the folder of a CheXpert release may be renamed") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_release(folder);
   std::filesystem::rename(folder.path(kName), folder.path("xrays"));
   DataOptions options = release_options(folder);
@@ -159,7 +158,7 @@ TEST_CASE("the folder of a CheXpert release may be renamed") {
 
 TEST_CASE("a release's 223,414 rows give the paper's 50,000 training and 50,000 test images") {
   constexpr int64_t kOfficial = 223414, kImages = 16;
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_release(folder);
   for (int64_t i = 0; i < kImages; ++i) write_xray(folder.path(concat(kName, "/", i, ".jpg")), i);
   // The labels tell five bits of the row's number.
@@ -198,7 +197,7 @@ TEST_CASE("a release's 223,414 rows give the paper's 50,000 training and 50,000 
 }
 
 TEST_CASE("augmented X-rays are the prepared affine images, by their stream alone") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_release(folder);
   const DataSplits splits = load_data(release_options(folder));
   const int64_t csv_row = numpy_permutation(1234, kRows)[0];
@@ -219,15 +218,15 @@ TEST_CASE("augmented X-rays are the prepared affine images, by their stream alon
 }
 
 TEST_CASE("a part of CheXpert's training images is drawn by the seed, before over-sampling") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_release(folder);
   DataOptions options = release_options(folder);
   options.train_size = 9;
-  CHECK(contains(error_of([&] { load_data(options); }), "12 rows are fewer than train_size 9"));
+  CHECK(contains(load_error(options), "12 rows are fewer than train_size 9"));
   options.train_size = 8;
   CHECK(load_data(options).train_evaluation->size() == 8);
   options.split = "target";
-  CHECK(contains(error_of([&] { load_data(options); }), "use split 'all'"));
+  CHECK(contains(load_error(options), "use split 'all'"));
 }
 
 TEST_CASE("CheXpert files that are cut off, damaged or lying are refused by file and line") {
@@ -262,31 +261,31 @@ TEST_CASE("CheXpert files that are cut off, damaged or lying are refused by file
   };
   for (const Case& c : cases) {
     CAPTURE(c.finding);
-    const TemporaryFolder folder;
+    const DataFolder folder;
     write_release(folder);
     write_text(folder.path(kName + "/" + c.file), c.text);
-    const std::string error = error_of([&] { load_data(release_options(folder)); });
+    const std::string error = load_error(release_options(folder));
     CAPTURE(error);
     CHECK(contains(error, folder.path(kName + "/" + c.file)));
     CHECK(contains(error, c.finding));
     CHECK(contains(error, "expects a release's folder"));
   }
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_release(folder);
   DataOptions options = release_options(folder);
   for (const auto& [train, test] : {std::pair{int64_t{0}, kTest}, std::pair{kTrain, int64_t{0}}}) {
     options.train_size = train;
     options.test_size = test;
-    const std::string error = error_of([&] { load_data(options); });
+    const std::string error = load_error(options);
     CHECK(contains(error, "12 rows; the paper's split is one of the 223414 rows"));
     CHECK(contains(error, "pass --train-size and --test-size"));
   }
   std::filesystem::remove(folder.path(kName + "/valid.csv"));
-  CHECK(contains(error_of([&] { load_data(options); }), "valid.csv: no such file"));
+  CHECK(contains(load_error(options), "valid.csv: no such file"));
 }
 
 TEST_CASE("bad X-rays stop the load by name, or are left out or replaced when asked") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_release(folder);
   const auto permutation = numpy_permutation(1234, kRows);
   const auto path = [&](int64_t place) {
@@ -295,7 +294,7 @@ TEST_CASE("bad X-rays stop the load by name, or are left out or replaced when as
   std::filesystem::remove(path(1));
   write_file(path(kTrain), {'n', 'o'});
   DataOptions options = release_options(folder);
-  const std::string error = error_of([&] { load_data(options); });
+  const std::string error = load_error(options);
   CHECK(contains(error, path(1) + ": no such file"));
   CHECK(contains(error, "1 of 6 images cannot be read"));
   CHECK(contains(error, "--skip-bad"));
@@ -316,7 +315,7 @@ TEST_CASE("bad X-rays stop the load by name, or are left out or replaced when as
 }
 
 TEST_CASE("a part of CheXpert keeps labels and the grey augmentation") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_release(folder);
   const auto whole = load_data(release_options(folder)).train_evaluation;
   const auto part = evenly_spaced(whole, 3);

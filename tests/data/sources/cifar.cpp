@@ -18,7 +18,7 @@ TEST_CASE("CIFAR files give interleaved images and CIFAR-100 gives the fine labe
       }
       return bytes;
     };
-    const TemporaryFolder folder;
+    const DataFolder folder;
     if (ten) {
       for (int b = 0; b < 5; ++b) {
         write_file(folder.path("data_batch_" + std::to_string(b + 1) + ".bin"), records(2 * b, 2));
@@ -52,22 +52,22 @@ TEST_CASE("CIFAR files give interleaved images and CIFAR-100 gives the fine labe
     write_file(names_file, Bytes(names.begin(), names.end()));
     CHECK(load_data(options).train->class_names()[3] == "class 3");
     write_file(names_file, {'a', '\n'});
-    CHECK(contains(error_of([&] { load_data(options); }), "1 class names"));
+    CHECK(contains(load_error(options), "1 class names"));
     std::filesystem::remove(names_file);
 
     Bytes bad = records(3, 2);
     bad.pop_back();
     write_file(test_file, bad);
-    std::string error = error_of([&] { load_data(options); });
+    std::string error = load_error(options);
     CHECK(contains(error, test_file));
     CHECK(contains(error, concat("expected a multiple of ", label_bytes + 3072)));
     bad = records(3, 2);
     bad[label_bytes - 1] = ten ? 10 : 100;
     write_file(test_file, bad);
-    error = error_of([&] { load_data(options); });
+    error = load_error(options);
     CHECK(contains(error, concat("record 0 has label ", ten ? 10 : 100)));
     std::filesystem::remove(test_file);
-    error = error_of([&] { load_data(options); });
+    error = load_error(options);
     CHECK(contains(error, test_file + ": no such file"));
     CHECK(contains(error, "binary version"));
   }

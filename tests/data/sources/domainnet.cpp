@@ -20,7 +20,7 @@ const char* const kTrainList =
     "sketch/The_Mona_Lisa/1.png 2\n";
 const char* const kTestList = "sketch/bee/2.png 1\nsketch/ant/2.png 0\n";
 
-void write_domain(const TemporaryFolder& folder) {
+void write_domain(const DataFolder& folder) {
   const std::map<std::string, int> colours = {{"ant", 10}, {"bee", 20}, {"The_Mona_Lisa", 30}};
   for (const auto& [name, red] : colours) {
     for (int i = 0; i < 3; ++i) {
@@ -32,17 +32,14 @@ void write_domain(const TemporaryFolder& folder) {
   write_text(folder.path("sketch_test.txt"), kTestList);
 }
 
-DataOptions domain_options(const TemporaryFolder& folder) {
-  DataOptions options;
-  options.spec = "domainnet:" + folder.path("sketch");
-  options.image_size = 16;
-  return options;
+DataOptions domain_options(const DataFolder& folder) {
+  return {.spec = "domainnet:" + folder.path("sketch"), .data_dir = {}, .image_size = 16};
 }
 
 }  // namespace
 
 TEST_CASE("DomainNet's lists give images, labels and the names of the classes") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_domain(folder);
   for (const std::string end : {"", "/"}) {
     DataOptions options = domain_options(folder);
@@ -77,7 +74,7 @@ TEST_CASE("DomainNet's lists give images, labels and the names of the classes") 
 TEST_CASE(
     "DomainNet lists of more than 50,000 rows are sampled as in the paper, in NumPy's order") {
   constexpr int64_t kTrainRows = 50003, kTestRows = 50000, kClasses = 97;
-  const TemporaryFolder folder;
+  const DataFolder folder;
   for (int64_t c = 0; c < kClasses; ++c) {
     write_flat(folder.path(concat("sketch/", c, "/x.png")), static_cast<uint8_t>(c));
   }
@@ -133,32 +130,30 @@ TEST_CASE("DomainNet lists that are cut off, damaged or lying are refused by fil
   };
   for (const Case& c : cases) {
     CAPTURE(c.finding);
-    const TemporaryFolder folder;
+    const DataFolder folder;
     write_domain(folder);
     write_text(folder.path(concat("sketch_", c.file, ".txt")), c.text);
-    const std::string error = error_of([&] { load_data(domain_options(folder)); });
+    const std::string error = load_error(domain_options(folder));
     CAPTURE(error);
     CHECK(contains(error, folder.path("sketch")));
     CHECK(contains(error, c.finding));
     CHECK(contains(error, "expects the official lists"));
   }
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_domain(folder);
   std::filesystem::remove(folder.path("sketch_test.txt"));
-  CHECK(contains(error_of([&] { load_data(domain_options(folder)); }),
+  CHECK(contains(load_error(domain_options(folder)),
                  folder.path("sketch_test.txt") + ": no such file"));
-  DataOptions options;
-  options.spec = "domainnet:";
-  CHECK(contains(error_of([&] { load_data(options); }), "domainnet:DIR/DOMAIN"));
+  CHECK(contains(load_error({.spec = "domainnet:", .data_dir = {}}), "domainnet:DIR/DOMAIN"));
 }
 
 TEST_CASE("bad images of DomainNet stop the load by name, or are left out when asked") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_domain(folder);
   write_file(folder.path("sketch/bee/0.png"), {'n', 'o'});
   std::filesystem::remove(folder.path("sketch/ant/2.png"));
   DataOptions options = domain_options(folder);
-  const std::string error = error_of([&] { load_data(options); });
+  const std::string error = load_error(options);
   CHECK(contains(error, "1 of 6 images cannot be read"));
   CHECK(contains(error, folder.path("sketch/bee/0.png")));
   options.skip_bad = true;

@@ -25,13 +25,12 @@ bool files_missing() {
 
 DataSplits load(const std::string& domain, const std::string& split, int64_t train_size,
                 uint64_t seed = 1) {
-  DataOptions options;
-  options.spec = "fashion/" + domain;
-  options.split = split;
-  options.train_size = train_size;
-  options.test_size = 100;
-  options.seed = seed;
-  return load_data(options);
+  return load_data({.spec = "fashion/" + domain,
+                    .data_dir = {},
+                    .split = split,
+                    .train_size = train_size,
+                    .seed = seed,
+                    .test_size = 100});
 }
 
 std::vector<Bytes> all_images(const Dataset& dataset) {
@@ -124,7 +123,7 @@ TEST_CASE("renderers take empty and full photographs") {
 }
 
 TEST_CASE("missing or other files are refused with the package to install") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   DataOptions options;
   options.data_dir = folder.path();
   CHECK(contains(error_of([&] { load_data(options); }), "apt-get install dataset-fashion-mnist"));

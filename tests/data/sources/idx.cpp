@@ -24,17 +24,15 @@ Bytes idx_labels(uint32_t count) {
   return idx_bytes({count}, values);
 }
 
-void write_idx_files(const TemporaryFolder& folder) {
+void write_idx_files(const DataFolder& folder) {
   write_file(folder.path("train-images-idx3-ubyte.gz"), gzip(idx_images(kTrainItems)));
   write_file(folder.path("train-labels-idx1-ubyte"), idx_labels(kTrainItems));
   write_file(folder.path("t10k-images-idx3-ubyte"), idx_images(kTestItems));
   write_file(folder.path("t10k-labels-idx1-ubyte.gz"), gzip(idx_labels(kTestItems)));
 }
 
-DataOptions idx_options(const TemporaryFolder& folder) {
-  DataOptions options;
-  options.spec = "idx:" + folder.path();
-  return options;
+DataOptions idx_options(const DataFolder& folder) {
+  return {.spec = "idx:" + folder.path(), .data_dir = {}};
 }
 
 // The indices in the file of the images of a split, read off the images.
@@ -47,7 +45,7 @@ std::vector<int64_t> indices_of(const Dataset& dataset) {
 }  // namespace
 
 TEST_CASE("IDX files, plain and gzip, give their images and labels") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_idx_files(folder);
   const DataSplits splits = load_data(idx_options(folder));
   CHECK(splits.train->size() == kTrainItems);
@@ -74,7 +72,7 @@ TEST_CASE("IDX files, plain and gzip, give their images and labels") {
 }
 
 TEST_CASE("source and target never share an image, and draws are balanced and follow the seed") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_idx_files(folder);
   DataOptions options = idx_options(folder);
   options.split = "source";
@@ -109,19 +107,19 @@ TEST_CASE("source and target never share an image, and draws are balanced and fo
   CHECK(draws.size() > 4);
 
   options.train_size = 12;  // 4 of every class, but there are 3 or 4 of each in the target split
-  const std::string error = error_of([&] { load_data(options); });
+  const std::string error = load_error(options);
   CHECK(contains(error, "train_size 12 needs 4 images of class"));
   options.train_size = 2;
-  CHECK(contains(error_of([&] { load_data(options); }), "at least one image a class"));
+  CHECK(contains(load_error(options), "at least one image a class"));
 }
 
 TEST_CASE("specs and options that make no sense are refused by name") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_idx_files(folder);
   const auto refused = [&](auto change) {
     DataOptions options = idx_options(folder);
     change(options);
-    return error_of([&] { load_data(options); });
+    return load_error(options);
   };
   CHECK(contains(refused([](auto& o) { o.spec = "mnist"; }), "unknown data set 'mnist'"));
   CHECK(contains(refused([](auto& o) { o.spec = "mnist"; }), "fashion/photo, "));
@@ -195,20 +193,20 @@ TEST_CASE("malformed IDX files are refused with file, finding, expectation and r
   };
   for (const Case& c : cases) {
     CAPTURE(c.finding);
-    const TemporaryFolder folder;
+    const DataFolder folder;
     write_idx_files(folder);
     write_file(folder.path(c.file), c.bytes);
-    const std::string error = error_of([&] { load_data(idx_options(folder)); });
+    const std::string error = load_error(idx_options(folder));
     CAPTURE(error);
     CHECK(contains(error, folder.path()));
     CHECK(contains(error, c.finding));
     CHECK(contains(error, "expects MNIST's four files"));
   }
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_idx_files(folder);
   std::filesystem::remove(folder.path(images));
-  CHECK(contains(error_of([&] { load_data(idx_options(folder)); }),
+  CHECK(contains(load_error(idx_options(folder)),
                  folder.path("train-images-idx3-ubyte") + ": no such file"));
   std::filesystem::create_directory(folder.path(images));
-  CHECK(contains(error_of([&] { load_data(idx_options(folder)); }), "not a regular file"));
+  CHECK(contains(load_error(idx_options(folder)), "not a regular file"));
 }

@@ -8,7 +8,7 @@ using namespace basin::data;
 
 namespace {
 
-void write_folder(const TemporaryFolder& folder, const std::string& test = "test") {
+void write_folder(const DataFolder& folder, const std::string& test = "test") {
   for (int i = 0; i < 6; ++i) {
     write_flat(folder.path(concat("train/bee/", i, ".png")), static_cast<uint8_t>(100 + i));
     write_flat(folder.path(concat("train/ant/", i, ".png")), static_cast<uint8_t>(i));
@@ -20,18 +20,15 @@ void write_folder(const TemporaryFolder& folder, const std::string& test = "test
   write_flat(folder.path(test + "/ant/0.png"), 10);
 }
 
-DataOptions folder_options(const TemporaryFolder& folder) {
-  DataOptions options;
-  options.spec = "imagefolder:" + folder.path();
-  options.image_size = 16;
-  return options;
+DataOptions folder_options(const DataFolder& folder) {
+  return {.spec = "imagefolder:" + folder.path(), .data_dir = {}, .image_size = 16};
 }
 
 }  // namespace
 
 TEST_CASE("an image folder's classes are its folders in the order of their names") {
   for (const std::string test : {"test", "val"}) {
-    const TemporaryFolder folder;
+    const DataFolder folder;
     write_folder(folder, test);
     const DataSplits splits = load_data(folder_options(folder));
     CHECK(splits.train->class_names() == std::vector<std::string>{"ant", "bee", "cat"});
@@ -48,7 +45,7 @@ TEST_CASE("an image folder's classes are its folders in the order of their names
 }
 
 TEST_CASE("image_size 0 is 224 and reads and crops have that size") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_folder(folder);
   DataOptions options = folder_options(folder);
   options.image_size = 0;
@@ -61,7 +58,7 @@ TEST_CASE("image_size 0 is 224 and reads and crops have that size") {
 }
 
 TEST_CASE("augmentation crops and flips, by its stream alone") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_folder(folder);
   Bytes picture(64 * 64 * 3);
   for (int64_t i = 0; i < 64 * 64; ++i) picture[i * 3] = static_cast<uint8_t>(i % 64 * 4);
@@ -86,7 +83,7 @@ TEST_CASE("augmentation crops and flips, by its stream alone") {
 }
 
 TEST_CASE("source and target of an image folder are disjoint in every class") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_folder(folder);
   DataOptions options = folder_options(folder);
   options.split = "source";
@@ -102,12 +99,12 @@ TEST_CASE("source and target of an image folder are disjoint in every class") {
 }
 
 TEST_CASE("unreadable headers stop the load by name, or are skipped when asked") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_folder(folder);
   const std::string bad = folder.path("train/bee/2.png");
   write_file(bad, {'n', 'o'});
   DataOptions options = folder_options(folder);
-  const std::string error = error_of([&] { load_data(options); });
+  const std::string error = load_error(options);
   CHECK(contains(error, bad));
   CHECK(contains(error, "1 of 14 images cannot be read"));
   CHECK(contains(error, "--skip-bad"));
@@ -118,7 +115,7 @@ TEST_CASE("unreadable headers stop the load by name, or are skipped when asked")
 }
 
 TEST_CASE("images that fail when decoded stop the run by name, or give way to the next") {
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write_folder(folder);
   const std::string png = folder.path("train/bee/5.png"), jpeg = folder.path("train/cat/x.JPG");
   truncate(png, 0.6);
@@ -130,10 +127,7 @@ TEST_CASE("images that fail when decoded stop the run by name, or give way to th
   CHECK(contains(error_of([&] { read_image(*train, 12); }), jpeg));
 
   for (const int workers : {1, 2}) {  // and so it reaches the caller of a loader
-    LoaderOptions loader_options;
-    loader_options.batch_size = 4;
-    loader_options.workers = workers;
-    Loader loader(train, loader_options);
+    Loader loader(train, {.batch_size = 4, .workers = workers});
     loader.start_epoch(0);
     CHECK(loader.next() != nullptr);
     CHECK(loader.next() != nullptr);
@@ -154,10 +148,10 @@ TEST_CASE("images that fail when decoded stop the run by name, or give way to th
 
 TEST_CASE("folders that are not as expected are refused with the remedy") {
   const auto refused = [](auto change) {
-    const TemporaryFolder folder;
+    const DataFolder folder;
     write_folder(folder);
     change(folder);
-    return error_of([&] { load_data(folder_options(folder)); });
+    return load_error(folder_options(folder));
   };
   using std::filesystem::remove_all;
   CHECK(contains(refused([](auto& f) { remove_all(f.path("train")); }), "/train: no such folder"));
@@ -175,7 +169,7 @@ TEST_CASE("folders that are not as expected are refused with the remedy") {
 
 TEST_CASE(
     "imagenet takes the validation folder, whatever else there is, and WordNet's names alone") {
-  const auto write = [](const TemporaryFolder& folder) {
+  const auto write = [](const DataFolder& folder) {
     write_flat(folder.path("train/n02084071/n02084071_1.JPEG"), 40);
     write_flat(folder.path("train/n01440764/n01440764_1.JPEG"), 80);
     write_flat(folder.path("train/n01440764/n01440764_2.JPEG"), 120);
@@ -183,12 +177,10 @@ TEST_CASE(
     write_flat(folder.path("val/n01440764/ILSVRC2012_val_00000002.JPEG"), 200);
     write_flat(folder.path("test/ILSVRC2012_test_00000001.JPEG"), 240);  // without labels
   };
-  const auto options_of = [](const TemporaryFolder& folder) {
-    DataOptions options;
-    options.spec = "imagenet:" + folder.path();
-    return options;
+  const auto options_of = [](const DataFolder& folder) {
+    return DataOptions{.spec = "imagenet:" + folder.path(), .data_dir = {}};
   };
-  const TemporaryFolder folder;
+  const DataFolder folder;
   write(folder);
   const DataSplits splits = load_data(options_of(folder));
   CHECK(splits.train->class_names() == std::vector<std::string>{"n01440764", "n02084071"});
@@ -201,10 +193,10 @@ TEST_CASE(
   CHECK(std::abs(read_image(*splits.test, 1)[0] - 160) <= 3);
 
   const auto refused = [&](auto change) {
-    const TemporaryFolder changed;
+    const DataFolder changed;
     write(changed);
     change(changed);
-    const std::string error = error_of([&] { load_data(options_of(changed)); });
+    const std::string error = load_error(options_of(changed));
     CHECK(contains(error, "sorted into folders"));
     return error;
   };
