@@ -7,6 +7,7 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -22,6 +23,16 @@ namespace fs = std::filesystem;
 // A small deterministic wobble in [-1, 1].
 double wobble(int a, int b) {
   return std::sin(12.9898 * a + 78.233 * b + 0.5);
+}
+
+// A finished run or analysis: its tables by file name, and result.json unless it is null.
+void write_finished(const fs::path& folder, const std::map<std::string, CsvTable>& tables,
+                    const json& result) {
+  fs::create_directories(folder);
+  for (const auto& [name, table] : tables) table.write(folder / name);
+  if (!result.is_null()) write_text(folder / "result.json", result.dump(2));
+  write_text(folder / "config.json", "{}\n");
+  write_text(folder / "DONE", "");
 }
 
 // A run whose performance goes from `start` to `end` on test and to `train_end` on training images,
@@ -44,16 +55,16 @@ void write_run(const fs::path& folder, const std::string& metric, int epochs, do
                    epoch == 0 ? "" : csv_number(train), csv_number(loss * 0.9), csv_number(train),
                    csv_number(loss), csv_number(test), "3.5", "2300"});
   }
-  fs::create_directories(folder);
-  table.write(folder / "metrics.csv");
   const json result = {{"final", {{name("test"), test}, {"test_loss", loss}}},
                        {"best", {{name("test"), test + 0.01}, {"epoch", epochs / 2}}},
                        {"epochs", epochs},
                        {"seconds", 3.5 * epochs},
                        {"images_per_second", 2300.0}};
-  write_text(folder / "result.json", result.dump(2));
-  write_text(folder / "config.json", "{}\n");
-  write_text(folder / "DONE", "");
+  write_finished(folder, {{"metrics.csv", table}}, result);
+}
+
+const char* start_name(bool is_finetune) {
+  return is_finetune ? "finetune" : "randinit";
 }
 
 // One grey pixel.
@@ -65,16 +76,8 @@ std::string grey_pixel() {
   return std::string(kPng, sizeof(kPng) - 1);
 }
 
-// What every analysis folder holds besides its tables.
-void finish(const fs::path& folder, const json& result) {
-  write_text(folder / "config.json", "{}\n");
-  if (!result.is_null()) write_text(folder / "result.json", result.dump(2));
-  write_text(folder / "DONE", "");
-}
-
 void write_interpolation(const fs::path& folder, const std::string& column, double first,
                          double second, double dip, double middle_loss) {
-  fs::create_directories(folder);
   CsvTable table({"lambda", "loss", column});
   for (int i = 0; i <= 20; ++i) {
     const double lambda = i / 20.0;
@@ -82,9 +85,9 @@ void write_interpolation(const fs::path& folder, const std::string& column, doub
     table.add_row({csv_number(lambda), csv_number(0.7 + middle_loss * bump),
                    csv_number((1 - lambda) * first + lambda * second - dip * bump)});
   }
-  table.write(folder / "interpolation.csv");
-  const double height = dip > 0 ? dip : 0;
-  finish(folder, {{"barrier_accuracy", height}, {"barrier_loss", middle_loss}, {"images", 2000}});
+  const json result = {
+      {"barrier_accuracy", std::max(dip, 0.0)}, {"barrier_loss", middle_loss}, {"images", 2000}};
+  write_finished(folder, {{"interpolation.csv", table}}, result);
 }
 
 // A target with what its networks reach.
@@ -121,10 +124,6 @@ void write_lines(const fs::path& analyses, const Domain& d) {
 
 void write_extents(const fs::path& analyses, const Domain& d) {
   for (const bool is_finetune : {true, false}) {
-    const fs::path folder =
-        analyses / fmt::format("extent-{}-{}", d.name,
-                               is_finetune ? "finetune-finetune" : "randinit-randinit");
-    fs::create_directories(folder);
     CsvTable line({"lambda", "loss", "error"});
     const double error = 1 - (is_finetune ? d.finetune : d.randinit);
     for (int i = -20; i <= 40; ++i) {
@@ -134,22 +133,22 @@ void write_extents(const fs::path& analyses, const Domain& d) {
       line.add_row({csv_number(lambda), csv_number(3 * error),
                     csv_number(std::min(0.9, error + outside * outside + inside))});
     }
-    line.write(folder / "extent.csv");
     CsvTable deltas({"delta", "delta_per_coordinate", "noise_loss", "extrapolation_loss"});
     for (int k = 1; k <= 10; ++k) {
       deltas.add_row({csv_number(2.8 * k), csv_number(0.01 * k), csv_number(0.002 * k * k),
                       csv_number(0.003 * k)});
     }
-    deltas.write(folder / "deltas.csv");
-    json result = {{"epsilon", is_finetune ? 0.004 : 0.21},
-                   {"mean_loss", error + 0.002},
-                   {"lambda_low", -0.15},
-                   {"images", 2000},
-                   {"lambda_high", 1.15},
-                   {"parameters", 78400},
-                   {"loss", "error"}};
-    result["delta"] = is_finetune ? json(8.4) : json(nullptr);
-    finish(folder, result);
+    const json result = {{"epsilon", is_finetune ? 0.004 : 0.21},
+                         {"mean_loss", error + 0.002},
+                         {"lambda_low", -0.15},
+                         {"images", 2000},
+                         {"lambda_high", 1.15},
+                         {"parameters", 78400},
+                         {"loss", "error"},
+                         {"delta", is_finetune ? json(8.4) : json(nullptr)}};
+    const char* pair = is_finetune ? "finetune-finetune" : "randinit-randinit";
+    write_finished(analyses / fmt::format("extent-{}-{}", d.name, pair),
+                   {{"extent.csv", line}, {"deltas.csv", deltas}}, result);
   }
 }
 
@@ -157,23 +156,19 @@ void write_mistakes(const fs::path& analyses, const Domain& d) {
   for (const char* pair : {"finetune-finetune", "randinit-finetune", "randinit-randinit"}) {
     const bool is_finetune = std::string(pair) == "finetune-finetune";
     const fs::path folder = analyses / fmt::format("mistakes-{}-{}", d.name, pair);
-    fs::create_directories(folder);
     CsvTable table({"label", "items", "both_wrong", "only_first_wrong", "only_second_wrong"});
-    const std::vector<std::string> labels = d.is_auc()
-                                                ? std::vector<std::string>{"all", "shirt", "bag"}
-                                                : std::vector<std::string>{"all"};
-    for (const std::string& label : labels) {
+    for (const char* label : {"all", "shirt", "bag"}) {
+      if (std::string(label) != "all" && !d.is_auc()) continue;
       table.add_row({label, "10000", is_finetune ? "1200" : "900", is_finetune ? "250" : "1400",
                      is_finetune ? "270" : "700"});
     }
-    table.write(folder / "mistakes.csv");
     CsvTable pictures({"sheet", "position", "index", "true", "first", "second"});
     pictures.add_row({"both_wrong", "0", "17", "bag", "shirt", "coat"});
-    pictures.write(folder / "pictures.csv");
     for (const char* sheet : {"only_first_wrong", "only_second_wrong", "both_wrong"}) {
       write_text(folder / (std::string(sheet) + ".png"), grey_pixel());
     }
-    finish(folder, {{"images", 10000}});
+    write_finished(folder, {{"mistakes.csv", table}, {"pictures.csv", pictures}},
+                   {{"images", 10000}});
   }
 }
 
@@ -184,16 +179,14 @@ void write_similarities(const fs::path& analyses, const Domain& d) {
                                                              {"randinit-finetune", 0.7},
                                                              {"randinit-randinit", 0.72}};
   for (const auto& [pair, top] : pairs) {
-    const fs::path folder = analyses / fmt::format("cka-{}-{}", d.name, pair);
-    fs::create_directories(folder);
     CsvTable table({"module", "cka", "aligned_cka"});
     for (std::size_t m = 0; m < stages.size(); ++m) {
       const double cka = top - 0.08 * static_cast<double>(m);
       table.add_row({stages[m], csv_number(cka),
                      csv_number(top > 0.8 ? cka - 0.1 : 0.01 * wobble(static_cast<int>(m), 3))});
     }
-    table.write(folder / "cka.csv");
-    finish(folder, {{"images", 2000}, {"batch_size", 256}});
+    write_finished(analyses / fmt::format("cka-{}-{}", d.name, pair), {{"cka.csv", table}},
+                   {{"images", 2000}, {"batch_size", 256}});
   }
 }
 
@@ -215,19 +208,13 @@ void write_rewindings(const fs::path& analyses, const Domain& d) {
       add("random", "1", 1.05);
       add("random", "2", 1.1);
     }
-    const fs::path folder =
-        analyses / fmt::format("rewind-{}-{}", d.name, is_finetune ? "finetune" : "randinit");
-    fs::create_directories(folder);
-    table.write(folder / "rewind.csv");
-    finish(folder, nullptr);
+    write_finished(analyses / fmt::format("rewind-{}-{}", d.name, start_name(is_finetune)),
+                   {{"rewind.csv", table}}, nullptr);
   }
 }
 
 void write_criticalities(const fs::path& analyses, const Domain& d) {
   for (const bool is_finetune : {true, false}) {
-    const fs::path folder =
-        analyses / fmt::format("criticality-{}-{}", d.name, is_finetune ? "finetune" : "randinit");
-    fs::create_directories(folder);
     CsvTable heat({"module", "path", "column", "row", "distance", "noise", "loss", d.metric});
     CsvTable values({"module", "path", "criticality", "alpha", "sigma"});
     for (std::size_t m = 0; m < kModules.size(); ++m) {
@@ -253,17 +240,15 @@ void write_criticalities(const fs::path& analyses, const Domain& d) {
                         none ? "" : "0.4", none ? "" : "0.1"});
       }
     }
-    heat.write(folder / "heat.csv");
-    values.write(folder / "criticality.csv");
-    finish(folder, {{"network", {{"direct", 12.5}, {"optimization", nullptr}}},
+    write_finished(analyses / fmt::format("criticality-{}-{}", d.name, start_name(is_finetune)),
+                   {{"heat.csv", heat}, {"criticality.csv", values}},
+                   {{"network", {{"direct", 12.5}, {"optimization", nullptr}}},
                     {"loss_limit", 0.1},
                     {"images", 1000}});
   }
 }
 
 void write_spectra(const fs::path& analyses, const Domain& d) {
-  const fs::path folder = analyses / (std::string("spectrum-") + d.name);
-  fs::create_directories(folder);
   CsvTable values({"network", "module", "index", "value"});
   CsvTable summary(
       {"network", "module", "spectral_norm", "frobenius_norm", "stable_rank", "effective_rank"});
@@ -279,9 +264,8 @@ void write_spectra(const fs::path& analyses, const Domain& d) {
       summary.add_row({network, module, "3", "11.5", "14.7", csv_number(decay)});
     }
   }
-  values.write(folder / "spectrum.csv");
-  summary.write(folder / "summary.csv");
-  finish(folder, nullptr);
+  write_finished(analyses / fmt::format("spectrum-{}", d.name),
+                 {{"spectrum.csv", values}, {"summary.csv", summary}}, nullptr);
 }
 
 void write_distances(const fs::path& analyses, const Domain& d) {
@@ -307,10 +291,7 @@ void write_distances(const fs::path& analyses, const Domain& d) {
       table.add_row({pair, "all", csv_number(std::sqrt(squares)), "24", "24"});
     }
   }
-  const fs::path folder = analyses / (std::string("distance-") + d.name);
-  fs::create_directories(folder);
-  table.write(folder / "distance.csv");
-  finish(folder, nullptr);
+  write_finished(analyses / fmt::format("distance-{}", d.name), {{"distance.csv", table}}, nullptr);
 }
 
 // The runs on shuffled images and from earlier checkpoints, as entries of the plan.
@@ -327,8 +308,9 @@ void write_more_runs(const fs::path& folder, const Domain& d, int seeds, json& r
   for (int seed = 1; seed <= seeds; ++seed) {
     for (const Shuffled& shuffled : shuffles) {
       for (const bool is_finetune : {true, false}) {
-        const std::string path = fmt::format("runs/{}-{}-{}-{}", d.name, shuffled.shuffle,
-                                             is_finetune ? "finetune" : "randinit", seed);
+        const char* start = start_name(is_finetune);
+        const std::string path =
+            fmt::format("runs/{}-{}-{}-{}", d.name, shuffled.shuffle, start, seed);
         const double end =
             is_finetune ? shuffled.finetune : shuffled.finetune * (1 - shuffled.drop);
         write_run(folder / path, d.metric, 30, d.start, end, 0.95,
@@ -337,7 +319,7 @@ void write_more_runs(const fs::path& folder, const Domain& d, int seeds, json& r
         runs.push_back({{"path", path},
                         {"experiments", {"shuffle"}},
                         {"target", d.name},
-                        {"start", is_finetune ? "finetune" : "randinit"},
+                        {"start", start},
                         {"learning_rate", is_finetune ? 0.02 : 0.03},
                         {"seed", seed},
                         {"shuffle", shuffled.shuffle},
@@ -394,7 +376,7 @@ void write_synthetic_results(const fs::path& folder, int runs) {
                    {"randinit", json::array()}};
     for (int run = 1; run <= runs; ++run) {
       for (const bool is_finetune : {true, false}) {
-        const char* kind = is_finetune ? "finetune" : "randinit";
+        const char* kind = start_name(is_finetune);
         const std::string path = fmt::format("runs/{}-{}-{}", domain.name, kind, run);
         target[kind].push_back(path);
         write_run(folder / path, domain.metric, 30, domain.start,
