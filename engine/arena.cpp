@@ -126,7 +126,7 @@ void StepArena::end_replay() const {
 
 std::shared_ptr<Storage> StepArena::allocate(int64_t bytes) {
   BASIN_CHECK(bytes >= 0, "cannot allocate ", bytes, " bytes");
-  // Under ASan a gap behind each block stays poisoned, so that running over its end is seen.
+  // Under ASan a gap after each block stays poisoned, so that running over its end is seen.
 #if defined(__SANITIZE_ADDRESS__)
   const int64_t held = round_up(std::max<int64_t>(bytes, 1)) + kAlignment;
 #else

@@ -62,7 +62,7 @@ class StepArena {
   class Block;
   struct Slab {
     std::byte* memory;
-    int64_t offset, bytes;  // where it begins in the arena; behind each slab there is a gap
+    int64_t offset, bytes;  // where it begins in the arena; after each slab there is a gap
   };
   void add_slab(int64_t bytes);
   std::byte* address(int64_t offset) const;

@@ -11,7 +11,7 @@ namespace basin {
 
 struct DevicePeaks {
   double copy_bytes_per_second = 0;     // read and written, both counted
-  double product_flops_per_second = 0;  // multiply and add counted apart
+  double product_flops_per_second = 0;  // a multiply and an add count as two
   int64_t copy_buffer_bytes = 0;        // of the buffer read, and of the one written
   int64_t product_side = 0;             // of the square matrices
 };

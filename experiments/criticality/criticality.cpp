@@ -27,7 +27,7 @@ constexpr uint64_t kNoiseSeed = 1;
 constexpr int64_t kScalarDraws = 5;
 // Small: a cell far above the limit is given up after one of them.
 constexpr int64_t kBatch = 100;
-// Cells of one path that a round of the search tries. More waste evaluations behind the smallest
+// Cells of one path that a round of the search tries. More waste evaluations beyond the smallest
 // admissible one, fewer take more passes through the modules in front.
 constexpr size_t kCellsPerRound = 2;
 

@@ -90,7 +90,7 @@ void add_claims(const Results& results, const Measured<Distances>& all, Section&
   section.claim(target_claim(
       results, "The distance of two P-T grows towards the output",
       "Spearman\u2019s rank correlation between the depth of a module and the l2 distance of two "
-      "P-T in it, without fc, whose random starts lie apart. " +
+      "P-T in it, without fc, whose random starts differ. " +
           depth_rule() +
           " The distance is not normalised, as in the paper, so it also grows with the size of a "
           "module; the correlation of the relative distance stands beside it.",

@@ -30,7 +30,7 @@ struct WeightSetting {
 // the number of settings, and each result has the bits of a plain evaluation of that setting.
 //
 // Batch norm: running statistics belong to the weights they were measured with. For every setting,
-// the base itself included, they are measured anew on `statistics`: the mean over its batches of
+// the base itself included, they are measured again on `statistics`: the mean over its batches of
 // each batch's statistics, in training mode, no weight updated. Those of modules before the changed
 // one do not depend on it, and are measured once.
 //

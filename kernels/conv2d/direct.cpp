@@ -358,7 +358,7 @@ void pack_im2col(const Layout& layout, const Unit& unit, int64_t count, const fl
         continue;
       }
       for (int64_t i = begin; i < end; ++i, to += width) {
-        const bool last = i + 1 == count;  // behind it lies a panel that is packed already
+        const bool last = i + 1 == count;  // after it lies a panel that is packed already
         int64_t r = r0, k = k0;
         for (int64_t j = 0; j < used;) {
           const float* from = sources[i] + r * unit.row_pitch + k;

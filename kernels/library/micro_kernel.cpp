@@ -5,7 +5,7 @@ namespace basin::cpu {
 namespace {
 
 // out[i][0..columns) (+)= sum over k of a(i, k) * panel[k][0..columns), for kRows rows from row
-// `first_row` on. The rows that lie `ahead` bytes behind them are fetched in passing.
+// `first_row` on. The rows that lie `ahead` bytes after them are fetched in passing.
 template <int kRows, int kVectors, bool kTransposed>
 inline void multiply_block(const LeftRows& a, int64_t first_row, const float* panel,
                            float* const* out, int64_t first_column, int64_t columns,
