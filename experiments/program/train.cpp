@@ -435,9 +435,7 @@ class Trainer {
 }  // namespace
 
 Options TrainOptions::list() {
-  return Options{{"--model", &model,
-                  "network: [fixup_]resnet followed by 8, 14, 20, 32, 44, 56 (32x32 images), 18, "
-                  "34, 50, 101, 152 (ImageNet), 18_32, 34_32, 50_32"},
+  return Options{{"--model", &model, fmt::format("network: {}", fmt::join(model_names(), ", "))},
                  {"--width", &width, "channels of the first stage; 0: the network's own"},
                  {"--zero-fc-init", &zero_fc_init, "start fc at zero, as the first Fixup did"}} +
          all_data_options(data) +
